@@ -1,0 +1,125 @@
+package quorate
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says to a machine what went wrong. A command may use codes of its own;
+// those below have a meaning that every door translates.
+type Code string
+
+// The codes that doors translate.
+const (
+	Invalid          Code = "invalid"           // the call is not well formed
+	TooLarge         Code = "too_large"         // the call or what it writes is over a limit
+	UnknownOperation Code = "unknown_operation" // the service has no such operation
+	NotFound         Code = "not_found"         // there is nothing under this key
+	Conflict         Code = "conflict"          // the state is not what the call expects
+	WrongType        Code = "wrong_type"        // the state holds another kind of value
+	Overflow         Code = "overflow"          // the result does not fit its type
+	IDReused         Code = "id_reused"         // the call id belongs to another call
+	Unavailable      Code = "unavailable"       // no leader or no majority in time
+	Overloaded       Code = "overloaded"        // a queue is full; try later
+	Failed           Code = "failed"            // a command returned an error without a code
+	Panicked         Code = "panicked"          // a command panicked; it left no trace
+	Internal         Code = "internal"          // the node is at fault
+)
+
+// Outcome says whether a call that failed may have changed the state.
+type Outcome uint8
+
+// The two outcomes of a failed call. They are never given one for the other.
+const (
+	// NotApplied is sure: the call did not and will not change the state.
+	NotApplied Outcome = iota
+	// Unknown is everything else: the call may have taken effect, or may
+	// still do so.
+	Unknown
+)
+
+// String is the word that doors show: not_applied or unknown.
+func (o Outcome) String() string {
+	if o == NotApplied {
+		return "not_applied"
+	}
+	return "unknown"
+}
+
+// Error is why a call failed. It is the only type of error in a Reply.
+type Error struct {
+	Code    Code
+	Message string // a sentence for people
+	Outcome Outcome
+	// Leader is the peer address of the node that can serve the call, if
+	// this one cannot and knows of another.
+	Leader string
+	// Value is what the state holds instead, for instance in a Conflict.
+	Value Value
+
+	// cause stays on this node: it is not replicated and not sent.
+	cause error
+}
+
+// Errorf makes an error with a code. Returned by a command it is the answer
+// to the caller, on every node the same: its text must not hold anything that
+// differs from node to node.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Error is the message, or the code where there is none.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return string(e.Code)
+	}
+	return e.Message
+}
+
+// Unwrap is what caused the error on this node, such as the panic of a
+// command with its stack. It never crosses to another node.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes errors.Is(err, &Error{Code: c}) true for every error of code c.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Message == "" && t.Code == e.Code
+}
+
+// CodeOf is the code of err: empty for nil, Internal for an error that
+// carries none.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Internal
+}
+
+// OutcomeUnknown says that a call which failed with err may have taken
+// effect. It is true for any error that does not surely say otherwise.
+func OutcomeUnknown(err error) bool {
+	if err == nil {
+		return false
+	}
+	e, ok := errors.AsType[*Error](err)
+	return !ok || e.Outcome != NotApplied
+}
+
+// result turns the error of a command into one that can be replicated.
+func result(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		replicated := *e
+		replicated.Outcome = NotApplied
+		if replicated.Code == "" {
+			replicated.Code = Failed
+		}
+		return &replicated
+	}
+	return &Error{Code: Failed, Message: err.Error()}
+}

@@ -1,0 +1,293 @@
+package quorate
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+)
+
+// Service is a name and the operations that stand under it. It does not
+// change once it is defined.
+type Service struct {
+	name       string
+	operations []Operation
+	byName     map[string]*Operation
+	byType     map[reflect.Type]*Operation
+}
+
+// Operation is one command or query of a service, made by Write or Read.
+type Operation struct {
+	name   string
+	writes bool
+	kind   reflect.Type
+	shape  *shape
+	err    error // what is wrong with the type; Define refuses it
+	check  func(args [][]byte) error
+	apply  func(tx *Tx, args [][]byte) (Value, error)
+	read   func(view *View, args [][]byte) (Value, error)
+}
+
+// operationNameMax bounds the name of an operation; it stands in every call.
+const operationNameMax = 64
+
+// Define makes a service of operations. It panics where something could go
+// wrong later: a name that stands twice or is not in upper case, a field or a
+// result without a form.
+func Define(name string, operations ...Operation) *Service {
+	s := &Service{
+		name:       name,
+		operations: slices.Clone(operations),
+		byName:     make(map[string]*Operation),
+		byType:     make(map[reflect.Type]*Operation),
+	}
+	if err := s.index(); err != nil {
+		panic(fmt.Sprintf("quorate: define service %q: %v", name, err))
+	}
+	return s
+}
+
+func (s *Service) index() error {
+	if s.name == "" {
+		return errors.New("it has no name")
+	}
+	for i := range s.operations {
+		op := &s.operations[i]
+		if err := op.valid(); err != nil {
+			return err
+		}
+		if _, twice := s.byName[op.name]; twice {
+			return fmt.Errorf("operation %s stands twice", op.name)
+		}
+		if other, twice := s.byType[op.kind]; twice {
+			return fmt.Errorf("operations %s and %s are the same type %s", other.name, op.name, op.kind)
+		}
+		s.byName[op.name] = op
+		s.byType[op.kind] = op
+	}
+	return nil
+}
+
+func (o *Operation) valid() error {
+	if o.err != nil {
+		return fmt.Errorf("operation %s: %w", o.name, o.err)
+	}
+	if o.name == "" || len(o.name) > operationNameMax || strings.Trim(o.name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return fmt.Errorf("operation %q: a name has 1 to %d letters in upper case, digits, dots, dashes and underscores",
+			o.name, operationNameMax)
+	}
+	return nil
+}
+
+// Name is the name of the service.
+func (s *Service) Name() string { return s.name }
+
+// Operations is all operations in the order of their definition. It must not
+// be modified.
+func (s *Service) Operations() []Operation { return s.operations }
+
+// Lookup finds the operation of a call: by its type if Do or Ask made it, and
+// else by its name.
+func (s *Service) Lookup(call Call) (*Operation, bool) {
+	if op, ok := s.byType[call.kind]; ok && call.kind != nil {
+		return op, true
+	}
+	op, ok := s.byName[call.Name]
+	return op, ok
+}
+
+// Check says why a call may not go to the log, or nil. It returns the
+// operation too.
+func (s *Service) Check(call Call) (*Operation, error) {
+	op, ok := s.Lookup(call)
+	if !ok {
+		return nil, Errorf(UnknownOperation, "service %s has no operation %.64q", s.name, call.Name)
+	}
+	if len(call.ID) > CallIDBytesMax {
+		return nil, Errorf(Invalid, "a call id of %d bytes is over the limit of %d", len(call.ID), CallIDBytesMax)
+	}
+	var size int
+	for _, arg := range call.Args {
+		size += len(arg)
+	}
+	if size > ArgsBytesMax {
+		return nil, Errorf(TooLarge, "arguments of %d bytes are over the limit of %d", size, ArgsBytesMax)
+	}
+	if op.shape.surplus(call.Args) {
+		return nil, Errorf(Invalid, "%s takes %s", op.name, op.shape.describe())
+	}
+	if f := op.shape.missing(call.Args); f != nil {
+		return nil, Errorf(Invalid, "argument %s is missing: %s takes %s", f.name, op.name, op.shape.describe())
+	}
+	return op, op.checked(call.Args)
+}
+
+// checked runs the check of the operation on arguments.
+func (o *Operation) checked(args [][]byte) (err error) {
+	defer o.recovered(new(Value), &err)
+	return o.check(args)
+}
+
+// Write makes an operation of a command type, as in Write[Take]("TAKE").
+func Write[C Command[R], R any](name string) Operation {
+	op := newOperation[C, R](name)
+	op.writes = true
+	op.apply = func(tx *Tx, args [][]byte) (Value, error) {
+		c, err := decode[C](op.shape, args)
+		if err != nil {
+			return Value{}, err
+		}
+		r, err := c.Apply(tx)
+		if err = errors.Join(tx.err, err); err != nil {
+			return Value{}, err
+		}
+		return ValueOf(r)
+	}
+	return op
+}
+
+// Read makes an operation of a query type, as in Read[Last]("LAST").
+func Read[Q Query[R], R any](name string) Operation {
+	op := newOperation[Q, R](name)
+	op.read = func(view *View, args [][]byte) (Value, error) {
+		q, err := decode[Q](op.shape, args)
+		if err != nil {
+			return Value{}, err
+		}
+		r, err := q.Read(view)
+		if err != nil {
+			return Value{}, err
+		}
+		return ValueOf(r)
+	}
+	return op
+}
+
+// newOperation is what commands and queries have in common.
+func newOperation[C, R any](name string) Operation {
+	op := Operation{name: name, kind: structType[C](), err: checkResult(reflect.TypeFor[R]())}
+	if op.kind.Kind() != reflect.Struct {
+		op.err = fmt.Errorf("%s is not a struct", op.kind)
+		return op
+	}
+	shape, err := shapeOf(op.kind)
+	if err != nil {
+		op.err = err
+		return op
+	}
+	op.shape = shape
+	op.check = func(args [][]byte) error {
+		c, err := decode[C](shape, args)
+		if err != nil {
+			return err
+		}
+		// Check may have been written for the struct or for its pointer.
+		checker, ok := any(c).(Checker)
+		if !ok {
+			checker, ok = any(&c).(Checker)
+		}
+		if !ok {
+			return nil
+		}
+		return invalid(checker.Check())
+	}
+	return op
+}
+
+// invalid gives an error of Check a code where it has none.
+func invalid(err error) error {
+	if _, ok := errors.AsType[*Error](err); err == nil || ok {
+		return err
+	}
+	return Errorf(Invalid, "%v", err)
+}
+
+// structType is the struct behind C, which may be a pointer to it.
+func structType[C any]() reflect.Type {
+	t := reflect.TypeFor[C]()
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// decode makes a command or query from arguments.
+func decode[C any](s *shape, args [][]byte) (C, error) {
+	var c C
+	v := reflect.ValueOf(&c).Elem()
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	return c, s.fill(v, args)
+}
+
+// Name is the name of the operation in its service.
+func (o *Operation) Name() string { return o.name }
+
+// Writes says that the operation is a command.
+func (o *Operation) Writes() bool { return o.writes }
+
+// Usage lists the arguments, as an error shows them.
+func (o *Operation) Usage() string { return o.shape.describe() }
+
+// ArgsFromJSON makes arguments from a JSON object whose fields are those of
+// the operation. Its errors are of code Invalid and name the field.
+func (o *Operation) ArgsFromJSON(body []byte) ([][]byte, error) {
+	return o.shape.argsFromJSON(o.name, body)
+}
+
+// ArgsFromText makes arguments from what a person typed, by position. Text
+// that reads as an integer is one where the argument may be either. Its errors
+// are of code Invalid and name the argument.
+func (o *Operation) ArgsFromText(text [][]byte) ([][]byte, error) {
+	if o.shape.surplus(text) {
+		return nil, Errorf(Invalid, "%s takes %s", o.name, o.shape.describe())
+	}
+	args := make([][]byte, len(text))
+	for i := range text {
+		f := &o.shape.fields[min(i, len(o.shape.fields)-1)]
+		arg, err := f.form.fromText(text[i])
+		if err != nil {
+			return nil, Errorf(Invalid, "argument %s %v", f.name, err)
+		}
+		args[i] = arg
+	}
+	return args, nil
+}
+
+// Newer says that a call in the log needs a newer program: it has more
+// arguments than this one knows. Such a call must stop a node, for it cannot
+// know what the others make of it.
+func (o *Operation) Newer(args [][]byte) bool { return o.shape.surplus(args) }
+
+// Apply runs a command on the state behind tx. The caller drops what it wrote
+// if there is an error. A panic of the command is an error of code Panicked,
+// whose cause is the panic with its stack.
+func (o *Operation) Apply(tx *Tx, args [][]byte) (v Value, err error) {
+	defer o.recovered(&v, &err)
+	v, err = o.apply(tx, args)
+	return v, result(err)
+}
+
+// Read runs a query on view. Errors are as for Apply.
+func (o *Operation) Read(view *View, args [][]byte) (v Value, err error) {
+	defer o.recovered(&v, &err)
+	v, err = o.read(view, args)
+	return v, result(err)
+}
+
+// recovered turns a panic into an error. What the panic said stays out of the
+// message: it may differ from node to node, and the message is replicated.
+func (o *Operation) recovered(v *Value, err *error) {
+	if p := recover(); p != nil {
+		*v = Value{}
+		*err = &Error{
+			Code:    Panicked,
+			Message: "operation " + o.name + " panicked",
+			cause:   fmt.Errorf("%v\n%s", p, debug.Stack()),
+		}
+	}
+}
