@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/quorate/quorate"
+)
+
+// valueBytesMax bounds a value that is read from a file or from standard
+// input: no call carries more.
+const valueBytesMax = quorate.ArgsBytesMax
+
+// arguments reads the values of one command line.
+type arguments struct {
+	in io.Reader
+	// text forces strings: an integer is then its digits.
+	text bool
+	// drained says that standard input was read.
+	drained bool
+}
+
+// value is what the user wrote, with - for standard input and @FILE for a
+// file. An integer in its one decimal form is an integer, anything else a
+// string of exactly these bytes.
+func (a *arguments) value(word string) (quorate.Value, error) {
+	content, err := a.content(word)
+	if err != nil {
+		return quorate.Value{}, err
+	}
+	n, err := strconv.ParseInt(content, 10, 64)
+	if err == nil && strconv.FormatInt(n, 10) == content && !a.text {
+		return quorate.IntValue(n), nil
+	}
+	return quorate.BytesValue(content), nil
+}
+
+// integer is a value that must be an integer.
+func (a *arguments) integer(word string) (quorate.Value, error) {
+	v, err := a.value(word)
+	if err == nil && v.Kind() != quorate.Int {
+		return v, usage("%.40q is not an integer of 64 bits", v.Text())
+	}
+	return v, err
+}
+
+func (a *arguments) content(word string) (string, error) {
+	if word == "-" {
+		if a.drained {
+			return "", usage("only one value can come from standard input")
+		}
+		a.drained = true
+		return readValue(a.in, "standard input")
+	}
+	name, isFile := strings.CutPrefix(word, "@")
+	if !isFile {
+		return word, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", usage("%v; a text that begins with @ can be given through standard input, with - in its place", err)
+	}
+	defer f.Close()
+	return readValue(f, name)
+}
+
+func readValue(r io.Reader, name string) (string, error) {
+	content, err := io.ReadAll(io.LimitReader(r, valueBytesMax+1))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(content) > valueBytesMax {
+		return "", usage("%s holds more than %d bytes, the limit of a value", name, valueBytesMax)
+	}
+	return string(content), nil
+}

@@ -1,0 +1,108 @@
+// Package cli is the program around a service: the commands that run a node
+// and the commands that talk to one.
+//
+// Flags and environment variables end here; rooms below get plain values. The
+// package keeps three rules. Standard output is data and nothing else. An
+// error is one line that says what to do, or JSON where JSON was asked for. An
+// exit code means one thing. It does not know how a node works.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quorate/quorate"
+)
+
+// Main runs the command that the process was called with and ends the process
+// with its exit code. An interrupt or SIGTERM ends the command in order; a
+// second one ends it at once.
+func Main(service *quorate.Service) {
+	// Started from the Windows Explorer, cobra would explain itself and
+	// leave. The text is a global of cobra, so it is set where the process
+	// begins and nowhere else.
+	cobra.MousetrapHelpText = ""
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(Run(ctx, service, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Run runs one command and returns its exit code. It returns when the command
+// is done or has come to its end in order after ctx is cancelled.
+func Run(ctx context.Context, service *quorate.Service, args []string, in io.Reader, out, log io.Writer) int {
+	p := &program{service: service, name: programName(), in: in, out: out, log: log}
+	root := p.rootCommand()
+	root.SetArgs(shieldNegatives(root, args))
+	ran, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		// What cobra itself refuses is always the way the command was typed.
+		f = usage("%s; %s", strings.Join(strings.Fields(err.Error()), " "), howTo(ran))
+	}
+	f.print(log, jsonAsked(args))
+	return f.exit
+}
+
+// howTo says where to find how a command is typed.
+func howTo(cmd *cobra.Command) string {
+	if !cmd.Runnable() {
+		return "see: " + cmd.CommandPath() + " --help"
+	}
+	return "usage: " + cmd.UseLine()
+}
+
+// program is one run of the binary.
+type program struct {
+	service *quorate.Service
+	name    string // under which the user called it
+	in      io.Reader
+	out     io.Writer // data only
+	log     io.Writer // errors and logs
+}
+
+func programName() string {
+	return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+}
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   p.name,
+		Short: "Run and use the " + p.service.Name() + " service",
+		Long: "Run and use the " + p.service.Name() + ` service, replicated, durable and linearizable.
+
+Every flag has an environment variable, shown beside it; the flag wins.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 unavailable or outcome
+unknown, 6 conflict.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.log)
+	root.AddGroup(
+		&cobra.Group{ID: groupServer, Title: "Run a node:"},
+		&cobra.Group{ID: groupClient, Title: "Use one:"},
+	)
+	root.AddCommand(p.devCommand(), p.serveCommand(), p.statusCommand(), p.versionCommand())
+	root.AddCommand(p.verbCommands()...)
+	bindEnvironment(root)
+	return root
+}
+
+// The groups of commands in the help text.
+const (
+	groupServer = "server"
+	groupClient = "client"
+)

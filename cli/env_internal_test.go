@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/quorate/quorate/kv"
+)
+
+// errParsed ends a command as soon as its flags have their values.
+var errParsed = errors.New("parsed")
+
+// values is, for one type of flag, two values that differ from any default,
+// and one that the flag refuses. Flags that take any text refuse nothing.
+type values struct{ one, other, bad string }
+
+func valuesOf(t *testing.T, f *pflag.Flag) values {
+	if c, ok := f.Value.(*choice); ok {
+		return values{c.words[len(c.words)-1], c.words[1], "nonsense"}
+	}
+	switch f.Value.Type() {
+	case "string":
+		return values{"one", "other", ""}
+	case "stringSlice":
+		return values{"a:1,b:2", "c:3", ""}
+	case "duration":
+		return values{"77ms", "88s", "soon"}
+	case "uint64", "uint":
+		return values{"77", "88", "-1"}
+	case "bool":
+		return values{"true", "false", "perhaps"}
+	}
+	t.Fatalf("flag %s is of type %s, which this test does not know", f.Name, f.Value.Type())
+	return values{}
+}
+
+// parse runs a command up to where its flags have their values and returns
+// that of one flag, as its type prints it.
+func parse(t *testing.T, command, flag string, args ...string) (string, error) {
+	t.Helper()
+	// As many words as the command takes; what they are does not matter here.
+	for words := range 4 {
+		p := &program{service: kv.Service, name: "quorate", in: strings.NewReader(""), out: new(bytes.Buffer), log: new(bytes.Buffer)}
+		root := p.rootCommand()
+		cmd, _, err := root.Find([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.RunE = func(*cobra.Command, []string) error { return errParsed }
+		root.SetArgs(slices.Concat([]string{command}, args, slices.Repeat([]string{"w"}, words)))
+		err = root.ExecuteContext(t.Context())
+		if err == nil || !strings.Contains(err.Error(), " arg(s)") {
+			return cmd.Flags().Lookup(flag).Value.String(), err
+		}
+	}
+	t.Fatalf("%s takes no number of words", command)
+	return "", nil
+}
+
+func TestEveryFlagHasAVariableThatLosesToTheFlag(t *testing.T) {
+	p := &program{service: kv.Service, name: "quorate"}
+	tested := 0
+	for _, cmd := range p.rootCommand().Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			tested++
+			t.Run(cmd.Name()+" "+f.Name, func(t *testing.T) { checkVariable(t, cmd.Name(), f) })
+		})
+	}
+	if tested < 30 {
+		t.Errorf("only %d flags were found", tested)
+	}
+}
+
+func checkVariable(t *testing.T, command string, f *pflag.Flag) {
+	name := "QUORATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+	if !strings.Contains(f.Usage, "[$"+name+"]") {
+		t.Errorf("the help text %q does not name %s", f.Usage, name)
+	}
+	v := valuesOf(t, f)
+	shown := func(value string) string {
+		if f.Value.Type() == "stringSlice" {
+			return "[" + value + "]"
+		}
+		if f.Value.Type() == "duration" && value == "88s" {
+			return "1m28s"
+		}
+		return value
+	}
+	expect := func(want string, args ...string) {
+		t.Helper()
+		if got, err := parse(t, command, f.Name, args...); got != want || !errors.Is(err, errParsed) {
+			t.Errorf("with %q: %q, %v; want %q", args, got, err, want)
+		}
+	}
+
+	t.Setenv(name, "")
+	expect(f.DefValue)
+	t.Setenv(name, v.one)
+	expect(shown(v.one))
+	expect(shown(v.other), "--"+f.Name+"="+v.other)
+	if v.bad == "" {
+		return
+	}
+	t.Setenv(name, v.bad)
+	if _, err := parse(t, command, f.Name); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("with a bad value: %v; want an error that names %s", err, name)
+	}
+	expect(shown(v.other), "--"+f.Name+"="+v.other)
+}

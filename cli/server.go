@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/httpapi"
+	"github.com/quorate/quorate/node"
+)
+
+// drainMax is how long a node that is told to end may take to answer what is
+// under way, and again to hand its leadership over.
+const drainMax = 10 * time.Second
+
+// server is a node with its doors, from start to end.
+type server struct {
+	service *quorate.Service
+	config  node.Config
+	http    string
+	// listening is told where the doors are, once they are open.
+	listening func(listening)
+}
+
+// listening is where a server can be found.
+type listening struct{ http, peer, dir string }
+
+// bind adds the flags that say where a node lives. Empty defaults are flags
+// that must be given.
+func (s *server) bind(cmd *cobra.Command, defaults node.Config, http string) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.config.Dir, "data-dir", defaults.Dir, "directory of the data; it belongs to one node")
+	flags.StringVar(&s.http, "http", http, "address on which to serve HTTP")
+	flags.StringVar(&s.config.Peer, "peer", defaults.Peer, "address at which the other nodes reach this one")
+}
+
+// check refuses flags that cannot work.
+func (s *server) check() error {
+	for _, flag := range []struct{ name, value string }{{"data-dir", s.config.Dir}, {"http", s.http}, {"peer", s.config.Peer}} {
+		if flag.value == "" {
+			return usage("--%s is missing: give it, or set %s", flag.name, variable(flag.name))
+		}
+	}
+	for _, addr := range append([]string{s.http, s.config.Peer}, s.config.Join...) {
+		if err := checkAddress(addr); err != nil {
+			return usage("%v", err)
+		}
+	}
+	return nil
+}
+
+// run serves until ctx ends or the node stops by itself. The doors are open
+// before the node is ready: a call that comes early waits.
+func (s *server) run(ctx context.Context) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.http)
+	if err != nil {
+		return failed("open the HTTP port: %v; choose another with --http", err)
+	}
+	n, err := node.Start(s.service, s.config)
+	if err != nil {
+		listener.Close()
+		return failed("%v", err)
+	}
+	door := httpapi.New(httpapi.Config{
+		Service:     s.service,
+		Executor:    n,
+		Status:      func(ctx context.Context) any { return n.Status(ctx) },
+		ContentHash: n.ContentHash,
+		Ready:       n.Ready,
+		Log:         s.config.Log,
+	})
+	var doorErr error
+	doorShut := make(chan struct{})
+	go func() {
+		defer close(doorShut)
+		doorErr = door.Serve(listener)
+	}()
+	s.listening(listening{listener.Addr().String(), s.config.Peer, absolute(s.config.Dir)})
+
+	select {
+	case <-ctx.Done():
+		s.config.Log.Info("stopping")
+	case <-n.Done():
+	case <-doorShut:
+	}
+	err = s.end(ctx, door, n)
+	<-doorShut
+	return s.stopped(n.Err(), cmp.Or(doorErr, err))
+}
+
+// end answers what is under way, hands leadership over and closes the node.
+func (s *server) end(ctx context.Context, door *httpapi.Server, n *node.Node) error {
+	ctx = context.WithoutCancel(ctx)
+	drain, cancel := context.WithTimeout(ctx, drainMax)
+	defer cancel()
+	if err := door.Shutdown(drain); err != nil {
+		s.config.Log.Warn("some calls were not answered", slog.Any("error", err))
+	}
+	closing, cancel := context.WithTimeout(ctx, drainMax)
+	defer cancel()
+	return n.Close(closing)
+}
+
+// stopped is the failure of a server that was not told to end. The node logs
+// its own error; one around it is logged here.
+func (s *server) stopped(inside, around error) error {
+	if inside == nil && around == nil {
+		return nil
+	}
+	if inside == nil {
+		s.config.Log.Error("the node stopped", slog.Any("error", around))
+	}
+	f := failed("the node stopped: %v", cmp.Or(inside, around))
+	f.logged = true
+	return f
+}
+
+// absolute is the path as it reads from anywhere, or as it was given where
+// the working directory is gone.
+func absolute(dir string) string {
+	if path, err := filepath.Abs(dir); err == nil {
+		return path
+	}
+	return dir
+}
