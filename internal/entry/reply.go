@@ -1,0 +1,227 @@
+package entry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/quorate/quorate"
+)
+
+// A reply:
+//
+//	┌────────┬───────────────┬────────────────────────────────────┐
+//	│ kind   │ index         │ value, or error                    │
+//	│ u8 0,1 │ uvarint       │                                    │
+//	└────────┴───────────────┴────────────────────────────────────┘
+//
+// An error is code, message and leader (each a uvarint length and bytes), the
+// outcome (u8) and a value. A value is its kind (u8) and then: nothing for
+// none; u8 for a bool; u64 for numbers; a uvarint length and bytes; a uvarint
+// count and values for lists and maps.
+
+// Kinds of a reply.
+const (
+	replyValue = 0
+	replyError = 1
+)
+
+const (
+	// replyBytesMin is kind, index, and the kind of a value.
+	replyBytesMin = 3
+	// depthMax bounds how deep lists and maps stand in each other.
+	depthMax = 32
+)
+
+// Check says what keeps a reply from being read back once it is encoded: a
+// value that stands too deep, or a map that is none. An answer that only the
+// node that made it can read must not leave it.
+func Check(reply quorate.Reply) error {
+	if e, ok := errors.AsType[*quorate.Error](reply.Err); ok {
+		return checkValue(e.Value, depthMax)
+	}
+	return checkValue(reply.Value, depthMax)
+}
+
+func checkValue(v quorate.Value, depth int) error {
+	switch {
+	case v.Kind() != quorate.List && v.Kind() != quorate.Map:
+		return nil
+	case depth == 0:
+		return errDeep
+	case v.Kind() == quorate.Map && len(v.List())%2 != 0:
+		return errOdd
+	}
+	for _, element := range v.List() {
+		if err := checkValue(element, depth-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	errDeep = fmt.Errorf("values stand more than %d deep", depthMax)
+	errOdd  = errors.New("a map has a name without a value")
+)
+
+// AppendReplies encodes a count and replies behind dst.
+func AppendReplies(dst []byte, replies []quorate.Reply) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(replies)))
+	for i := range replies {
+		dst = AppendReply(dst, replies[i])
+	}
+	return dst
+}
+
+// ReadReplies decodes what AppendReplies encoded.
+func ReadReplies(data []byte) ([]quorate.Reply, error) {
+	r := newReader(data)
+	count := r.count(replyBytesMin)
+	if count > CallsMax {
+		return nil, fmt.Errorf("%d replies are over the limit of %d", count, CallsMax)
+	}
+	replies := make([]quorate.Reply, count)
+	for i := range replies {
+		if replies[i] = r.reply(); r.err != nil {
+			return nil, r.err
+		}
+	}
+	return replies, r.end()
+}
+
+// AppendReply encodes one reply behind dst.
+func AppendReply(dst []byte, reply quorate.Reply) []byte {
+	if reply.Err == nil {
+		dst = binary.AppendUvarint(append(dst, replyValue), reply.Index)
+		return appendValue(dst, reply.Value)
+	}
+	dst = binary.AppendUvarint(append(dst, replyError), reply.Index)
+	return appendError(dst, reply.Err)
+}
+
+// ReadReply decodes what AppendReply encoded.
+func ReadReply(data []byte) (quorate.Reply, error) {
+	r := newReader(data)
+	reply := r.reply()
+	return reply, r.end()
+}
+
+// end is the first thing that was wrong, which may be that bytes are left.
+func (r *reader) end() error {
+	if r.err == nil && len(r.data) > 0 {
+		return fmt.Errorf("%d bytes behind the last reply", len(r.data))
+	}
+	return r.err
+}
+
+func (r *reader) reply() quorate.Reply {
+	kind := r.byte()
+	reply := quorate.Reply{Index: r.uvarint()}
+	switch kind {
+	case replyValue:
+		reply.Value = r.value(depthMax)
+	case replyError:
+		reply.Err = r.error()
+	default:
+		r.fail(fmt.Errorf("reply of kind %d: %w", kind, ErrNewer))
+	}
+	return reply
+}
+
+func appendError(dst []byte, err error) []byte {
+	e, ok := errors.AsType[*quorate.Error](err)
+	if !ok {
+		// An error that says nothing of its outcome leaves it open.
+		e = &quorate.Error{Code: quorate.Internal, Message: err.Error(), Outcome: quorate.Unknown}
+	}
+	dst = appendText(dst, string(e.Code))
+	dst = appendText(dst, e.Message)
+	dst = appendText(dst, e.Leader)
+	return appendValue(append(dst, byte(e.Outcome)), e.Value)
+}
+
+func (r *reader) error() *quorate.Error {
+	e := &quorate.Error{Code: quorate.Code(r.text()), Message: r.text(), Leader: r.text()}
+	// Only the exact byte for "not applied" says so.
+	if r.byte() != byte(quorate.NotApplied) {
+		e.Outcome = quorate.Unknown
+	}
+	e.Value = r.value(depthMax)
+	return e
+}
+
+func appendText(dst []byte, text string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(text)))
+	return append(dst, text...)
+}
+
+func appendValue(dst []byte, v quorate.Value) []byte {
+	dst = append(dst, byte(v.Kind()))
+	switch v.Kind() {
+	case quorate.Bool:
+		if v.Bool() {
+			return append(dst, 1)
+		}
+		return append(dst, 0)
+	case quorate.Int:
+		return binary.LittleEndian.AppendUint64(dst, uint64(v.Int()))
+	case quorate.Uint:
+		return binary.LittleEndian.AppendUint64(dst, v.Uint())
+	case quorate.Float:
+		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v.Float()))
+	case quorate.Bytes:
+		return appendText(dst, v.Text())
+	case quorate.List, quorate.Map:
+		dst = binary.AppendUvarint(dst, uint64(len(v.List())))
+		for _, element := range v.List() {
+			dst = appendValue(dst, element)
+		}
+	}
+	return dst
+}
+
+func (r *reader) value(depth int) quorate.Value {
+	switch kind := quorate.Kind(r.byte()); kind {
+	case quorate.None:
+		return quorate.Value{}
+	case quorate.Bool:
+		return quorate.BoolValue(r.byte() == 1)
+	case quorate.Int:
+		return quorate.IntValue(int64(r.uint64()))
+	case quorate.Uint:
+		return quorate.UintValue(r.uint64())
+	case quorate.Float:
+		return quorate.FloatValue(math.Float64frombits(r.uint64()))
+	case quorate.Bytes:
+		return quorate.BytesValue(r.text())
+	case quorate.List:
+		return quorate.ListValue(r.values(depth)...)
+	case quorate.Map:
+		pairs := r.values(depth)
+		if len(pairs)%2 != 0 {
+			r.fail(errOdd)
+			return quorate.Value{}
+		}
+		return quorate.MapValue(pairs...)
+	default:
+		r.fail(fmt.Errorf("value of kind %d: %w", kind, ErrNewer))
+		return quorate.Value{}
+	}
+}
+
+// values takes a count and values.
+func (r *reader) values(depth int) []quorate.Value {
+	if depth == 0 {
+		r.fail(errDeep)
+		return nil
+	}
+	values := make([]quorate.Value, r.count(1))
+	for i := range values {
+		if values[i] = r.value(depth - 1); r.err != nil {
+			return nil
+		}
+	}
+	return values
+}
