@@ -1,0 +1,314 @@
+// Package machine applies log entries to the state: it runs the commands of a
+// service in the order of the log, remembers the answers of calls that carry
+// an id, and answers queries.
+//
+// It keeps one rule: the same entries on the same state give the same state
+// and the same answers, on every node and however they are grouped. So nothing
+// here knows a clock, a random number or the order of a map, and a call that
+// this program does not know stops the node instead of being passed over.
+//
+// It does not know raft, and it does not wait for anything.
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/entry"
+	"github.com/quorate/quorate/internal/invariant"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/watermark"
+)
+
+// Machine is a service and its state. One goroutine applies; any number may
+// read.
+type Machine struct {
+	service *quorate.Service
+	limits  Limits
+	log     *slog.Logger
+	mark    watermark.Mark
+
+	// swap guards which store is the state. Readers hold it while they read;
+	// only a snapshot from another node takes it for writing.
+	swap  sync.RWMutex
+	store *store.Store
+
+	// oldest is where the next answer to forget stands in the Ages space, so
+	// that most entries need not look. It follows from the state: it is nil
+	// where nobody has looked yet, and means nothing where no answer is
+	// remembered. Only Apply touches it, and Swap.
+	oldest []byte
+}
+
+// Limits bounds what the state remembers of calls with an id. They must be
+// the same on every node.
+type Limits struct {
+	// Window is how long an answer is remembered, in log time.
+	Window time.Duration
+	// RememberedMax is how many answers are remembered at most. A new id
+	// beyond that is refused; no answer is forgotten early.
+	RememberedMax uint64
+}
+
+// DefaultLimits remembers up to a million answers for an hour: with answers
+// of 100 bytes about 200 MB on disk, and 290 calls with an id a second for
+// ever.
+var DefaultLimits = Limits{Window: time.Hour, RememberedMax: 1 << 20}
+
+// Entry is one log entry.
+type Entry struct {
+	Index, Term uint64
+	Data        []byte // made by entry.Append
+}
+
+// New makes the machine of a service over its state.
+func New(service *quorate.Service, s *store.Store, limits Limits, log *slog.Logger) *Machine {
+	m := &Machine{service: service, limits: limits, store: s, log: log}
+	m.mark.Advance(s.Meta().Index)
+	return m
+}
+
+// Mark is up to where the state reflects the log.
+func (m *Machine) Mark() *watermark.Mark { return &m.mark }
+
+// Meta says up to where the state reflects the log.
+func (m *Machine) Meta() store.Meta {
+	m.swap.RLock()
+	defer m.swap.RUnlock()
+	return m.store.Meta()
+}
+
+// View takes the state as it is now. It must be closed.
+func (m *Machine) View() *store.View {
+	m.swap.RLock()
+	defer m.swap.RUnlock()
+	return m.store.View()
+}
+
+// Flush makes the state durable as it stands.
+func (m *Machine) Flush() error {
+	m.swap.RLock()
+	defer m.swap.RUnlock()
+	return m.store.Flush()
+}
+
+// Swap replaces the state by one that came as a snapshot from another node
+// and closes the old one. It waits until nobody reads the old one: queries
+// under way are answered, views of it fail from now on and must be closed.
+// Apply must not run meanwhile.
+func (m *Machine) Swap(s *store.Store) error {
+	m.swap.Lock()
+	old := m.store
+	invariant.Must(old.Meta().Index <= s.Meta().Index,
+		"a snapshot at %d never replaces a state at %d", s.Meta().Index, old.Meta().Index)
+	m.store, m.oldest = s, nil
+	m.swap.Unlock()
+	m.mark.Advance(s.Meta().Index)
+	return old.Close()
+}
+
+// Close closes the state.
+func (m *Machine) Close() error {
+	m.swap.Lock()
+	defer m.swap.Unlock()
+	return m.store.Close()
+}
+
+const (
+	// batchBytesMax is when a batch is committed although there are more
+	// entries. Pebble puts a batch aside that takes half a memtable, which is
+	// 2 MiB, instead of adding it.
+	batchBytesMax = 1 << 20
+	// entryBytesMax bounds what the commands of one entry write, all together:
+	// it is in memory until the entry is done, since an entry is committed as
+	// a whole. A command that finds it reached is refused.
+	entryBytesMax = 2 * quorate.TxBytesMax
+)
+
+// Apply applies entries in their order and answers each call of each of them.
+// What an entry does and its index become the state at once. An entry that the
+// state already reflects is passed over and has no answers. An error means
+// that the state is not to be used any more: the node must stop.
+func (m *Machine) Apply(entries []Entry) ([][]quorate.Reply, error) {
+	replies := make([][]quorate.Reply, len(entries))
+	at := standing{meta: m.store.Meta(), oldest: m.oldest}
+	batch := m.store.Begin()
+	for i, e := range entries {
+		if e.Index <= at.meta.Index {
+			continue
+		}
+		run := &run{standing: at, machine: m, batch: batch, entry: e}
+		if err := run.apply(); err != nil {
+			return nil, fmt.Errorf("apply entry %d: %w", e.Index, err)
+		}
+		replies[i], at = run.replies, run.standing
+		if batch.Bytes() >= batchBytesMax {
+			if err := m.commit(batch, at); err != nil {
+				return nil, err
+			}
+			batch = m.store.Begin()
+		}
+	}
+	return replies, m.commit(batch, at)
+}
+
+// commit makes what a batch holds the state, if entries were applied to it.
+func (m *Machine) commit(batch *store.Batch, at standing) error {
+	if at.meta.Index == m.store.Meta().Index {
+		return batch.Err()
+	}
+	if err := batch.Commit(at.meta); err != nil {
+		return err
+	}
+	m.oldest = at.oldest
+	m.mark.Advance(at.meta.Index)
+	return nil
+}
+
+// standing is where a state stands.
+type standing struct {
+	meta   store.Meta
+	oldest []byte // as in Machine
+}
+
+// run is one entry being applied.
+type run struct {
+	standing
+	machine *Machine
+	batch   *store.Batch
+	entry   Entry
+	seed    uint64
+	begun   int // bytes of the batch when the first call began
+	replies []quorate.Reply
+}
+
+func (r *run) apply() error {
+	header, calls, err := entry.Decode(r.entry.Data)
+	if err != nil {
+		return err
+	}
+	r.batch.BeginEntry(r.meta.Hash, r.entry.Index)
+	r.meta.Index, r.meta.Term = r.entry.Index, r.entry.Term
+	r.meta.Time = max(r.meta.Time, header.Time.UnixNano())
+	r.seed = header.Seed
+	r.forget(forgetMin + 2*len(calls))
+	r.begun = r.batch.Bytes()
+	r.replies = make([]quorate.Reply, len(calls))
+	for i, call := range calls {
+		if r.replies[i], err = r.call(call, i); err != nil {
+			return err
+		}
+	}
+	r.meta.Hash = r.batch.EntryHash()
+	return r.batch.Err()
+}
+
+// call answers one call. The error, other than that of the reply, stops the
+// node.
+func (r *run) call(call quorate.Call, position int) (quorate.Reply, error) {
+	op, ok := r.machine.service.Lookup(call)
+	if !ok {
+		return quorate.Reply{}, fmt.Errorf("operation %.64q of service %s is %w",
+			call.Name, r.machine.service.Name(), entry.ErrNewer)
+	}
+	if op.Newer(call.Args) {
+		return quorate.Reply{}, fmt.Errorf("%d arguments of operation %s are %w", len(call.Args), call.Name, entry.ErrNewer)
+	}
+	switch {
+	case !op.Writes():
+		at := r.moment(position)
+		return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, at), at.Index), nil
+	case call.ID != "":
+		return r.once(op, call, position)
+	}
+	if err := r.full(); err != nil {
+		return r.refuse(err), nil
+	}
+	reply := r.command(op, call, position)
+	r.batch.Keep()
+	return reply, nil
+}
+
+// refuse answers a call that was not run.
+func (r *run) refuse(err error) quorate.Reply { return quorate.Reply{Index: r.meta.Index, Err: err} }
+
+// full says why a command is not run any more in this entry, or nil.
+func (r *run) full() error {
+	if r.batch.Bytes()-r.begun < entryBytesMax {
+		return nil
+	}
+	return quorate.Errorf(quorate.Overloaded, "the calls before this one write more than %d bytes; send it again", entryBytesMax)
+}
+
+// command runs one command. An error leaves no trace of it in the batch.
+func (r *run) command(op *quorate.Operation, call quorate.Call, position int) quorate.Reply {
+	value, err := op.Apply(quorate.NewTx(store.DataOf{Batch: r.batch}, r.moment(position)), call.Args)
+	reply := r.machine.answer(op, r.meta.Index, value, err)
+	if reply.Err != nil {
+		r.batch.Undo()
+	}
+	return reply
+}
+
+// answer is what an operation came to. A result that no other node could read
+// is an error instead.
+func (m *Machine) answer(op *quorate.Operation, index uint64, value quorate.Value, err error) quorate.Reply {
+	if quorate.CodeOf(err) == quorate.Panicked {
+		m.log.Error("an operation panicked; it left no trace", "operation", op.Name(), "index", index, "panic", errors.Unwrap(err))
+	}
+	reply := quorate.Reply{Value: value, Index: index, Err: err}
+	if err := entry.Check(reply); err != nil {
+		return quorate.Reply{Index: index, Err: quorate.Errorf(quorate.Failed, "the result of %s has no form: %v", op.Name(), err)}
+	}
+	return reply
+}
+
+// moment is where in the log the call at a position runs. Each call has a
+// seed of its own.
+func (r *run) moment(position int) quorate.Moment {
+	return quorate.Moment{
+		Index: r.meta.Index,
+		Time:  time.Unix(0, r.meta.Time),
+		Seed:  r.seed + uint64(position),
+	}
+}
+
+// Read answers queries on the state as it is now, all on the same. The
+// caller has made sure that it is new enough.
+func (m *Machine) Read(calls []quorate.Call) []quorate.Reply {
+	m.swap.RLock()
+	defer m.swap.RUnlock()
+	view := m.store.View()
+	at := quorate.Moment{Index: view.Meta().Index, Time: time.Unix(0, view.Meta().Time)}
+	replies := make([]quorate.Reply, len(calls))
+	for i, call := range calls {
+		op, ok := m.service.Lookup(call)
+		if !ok || op.Writes() {
+			replies[i].Err = quorate.Errorf(quorate.UnknownOperation, "service %s has no query %.64q", m.service.Name(), call.Name)
+			continue
+		}
+		replies[i] = m.query(op, call, quorate.NewView(view, at), at.Index)
+	}
+	if err := errors.Join(view.Err(), view.Close()); err != nil {
+		return failed(len(calls), err)
+	}
+	return replies
+}
+
+func (m *Machine) query(op *quorate.Operation, call quorate.Call, view *quorate.View, index uint64) quorate.Reply {
+	value, err := op.Read(view, call.Args)
+	return m.answer(op, index, value, err)
+}
+
+// failed answers queries that the disk kept from being answered.
+func failed(count int, err error) []quorate.Reply {
+	replies := make([]quorate.Reply, count)
+	for i := range replies {
+		replies[i].Err = quorate.Errorf(quorate.Internal, "read state: %v", err)
+	}
+	return replies
+}

@@ -1,0 +1,128 @@
+package machine
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/entry"
+	"github.com/quorate/quorate/internal/invariant"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// A remembered call, under its id in the Remembered space:
+//
+//	┌──────────────┬─────────────┬────────────────────┐
+//	│ version u8=1 │ fingerprint │ reply              │
+//	│              │ 16 bytes    │ entry.AppendReply  │
+//	└──────────────┴─────────────┴────────────────────┘
+//
+// The fingerprint is the first half of the SHA-256 of the call without its
+// id. In the Ages space the id stands under log time, index and position,
+// big-endian, so that the oldest comes first.
+
+const (
+	rememberedVersion = 1
+	fingerprintBytes  = 16
+	rememberedHead    = 1 + fingerprintBytes
+	ageBytes          = 8 + 8 + 4
+	// forgetMin is how many answers an entry without calls forgets at most. One
+	// with calls forgets two more for each of them, so that forgetting is
+	// faster than remembering, and an hour of answers that become old at once
+	// does not hold up the entries behind.
+	forgetMin = 1 << 10
+)
+
+// once answers a call that carries an id: the first time by running it, ever
+// after with the first answer. The error, other than that of the reply, stops
+// the node.
+func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quorate.Reply, error) {
+	print := fingerprint(call)
+	if known, ok := r.batch.Get(store.Remembered, []byte(call.ID)); ok {
+		return r.again(known, print)
+	}
+	if err := r.full(); err != nil {
+		return r.refuse(err), nil
+	}
+	if r.meta.Remembered >= r.machine.limits.RememberedMax {
+		return r.refuse(quorate.Errorf(quorate.Overloaded,
+			"%d answers of calls with an id are remembered, which is the limit; try later", r.meta.Remembered)), nil
+	}
+	reply := r.command(op, call, position)
+	record := append([]byte{rememberedVersion}, print...)
+	record = entry.AppendReply(record, reply)
+	if len(record) > quorate.ValueBytesMax {
+		r.batch.Undo()
+		return r.refuse(quorate.Errorf(quorate.TooLarge,
+			"an answer of %d bytes is too large to be remembered", len(record))), nil
+	}
+	r.remember(call.ID, record, position)
+	r.batch.Keep()
+	return reply, nil
+}
+
+func (r *run) remember(id quorate.CallID, record []byte, position int) {
+	age := r.age(position)
+	r.batch.Set(store.Remembered, []byte(id), record)
+	r.batch.Set(store.Ages, age, []byte(id))
+	if r.meta.Remembered == 0 {
+		r.oldest = age
+	}
+	r.meta.Remembered++
+}
+
+// again gives the first answer once more.
+func (r *run) again(known, print []byte) (quorate.Reply, error) {
+	if len(known) < rememberedHead || known[0] != rememberedVersion {
+		return quorate.Reply{}, fmt.Errorf("a remembered answer is %w", entry.ErrNewer)
+	}
+	if !bytes.Equal(known[1:rememberedHead], print) {
+		return r.refuse(quorate.Errorf(quorate.IDReused, "this call id belongs to another call")), nil
+	}
+	reply, err := entry.ReadReply(known[rememberedHead:])
+	if err != nil {
+		return quorate.Reply{}, fmt.Errorf("read a remembered answer: %w", err)
+	}
+	return reply, nil
+}
+
+// forget drops the answers that are older than the window, but no more than
+// count.
+func (r *run) forget(count int) {
+	past := r.meta.Time - int64(r.machine.limits.Window)
+	if r.meta.Remembered == 0 || past <= 0 || r.oldest != nil && timeOf(r.oldest) >= past {
+		return
+	}
+	// From the oldest one: before it stand those that are forgotten, which
+	// Pebble would have to pass over again until it has cleaned up.
+	for age, id := range r.batch.Scan(store.Ages, r.oldest, nil) {
+		if r.oldest = age; count == 0 || timeOf(age) >= past {
+			break
+		}
+		invariant.Must(r.meta.Remembered > 0, "every answer that is remembered was counted")
+		r.batch.Delete(store.Ages, age)
+		r.batch.Delete(store.Remembered, id)
+		r.meta.Remembered--
+		count--
+	}
+	r.batch.Keep()
+}
+
+// timeOf is the log time in the key of a call in the Ages space.
+func timeOf(age []byte) int64 { return int64(binary.BigEndian.Uint64(age)) }
+
+// age is the key of a call in the Ages space.
+func (r *run) age(position int) []byte {
+	key := make([]byte, 0, ageBytes)
+	key = binary.BigEndian.AppendUint64(key, uint64(r.meta.Time))
+	key = binary.BigEndian.AppendUint64(key, r.meta.Index)
+	return binary.BigEndian.AppendUint32(key, uint32(position))
+}
+
+// fingerprint tells calls apart by what they ask for.
+func fingerprint(call quorate.Call) []byte {
+	sum := sha256.Sum256(entry.AppendCalls(nil, []quorate.Call{{Name: call.Name, Args: call.Args}}))
+	return sum[:fingerprintBytes]
+}

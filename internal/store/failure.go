@@ -1,0 +1,95 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+)
+
+// failure keeps the first error of the disk.
+type failure struct {
+	once   sync.Once
+	failed chan struct{} // closed when err is set
+	err    error
+	report func(error) // may be nil
+}
+
+func newFailure(report func(error)) *failure {
+	return &failure{failed: make(chan struct{}), report: report}
+}
+
+// set keeps an error of the disk and reports it.
+func (f *failure) set(err error) {
+	if f.end(err) && f.report != nil {
+		f.report(err)
+	}
+}
+
+// end keeps an error that nobody has to be told of. It is false if there is
+// one already.
+func (f *failure) end(err error) (first bool) {
+	f.once.Do(func() {
+		first, f.err = true, err
+		close(f.failed)
+	})
+	return first
+}
+
+func (f *failure) get() error {
+	select {
+	case <-f.failed:
+		return f.err
+	default:
+		return nil
+	}
+}
+
+// check keeps an error of reading, if there is one.
+func (f *failure) check(err error) {
+	if err != nil {
+		f.set(fmt.Errorf("read state: %w", err))
+	}
+}
+
+// aside runs what may never come back from Pebble once the disk has failed: a
+// write that waits for a flush, a flush that is tried for ever, or a goroutine
+// that Fatalf ends. The caller goes on then; what runs is left behind. Where
+// Pebble panics, as it does when a directory cannot be synced, the store has
+// failed too: a broken disk must not end a process that is not ours.
+func (f *failure) aside(run func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				f.set(fmt.Errorf("write state: pebble panicked: %v", p))
+			}
+		}()
+		done <- run()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-f.failed:
+		return f.err
+	}
+}
+
+// logger gives what Pebble says to slog.
+type logger struct {
+	log  *slog.Logger
+	fail *failure
+}
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return, and must not end a process that is not ours. The
+// goroutine ends, the store has failed, and the node stops because of it.
+func (l logger) Fatalf(format string, args ...any) {
+	l.fail.set(fmt.Errorf("write state: "+format, args...))
+	runtime.Goexit()
+}

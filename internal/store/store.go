@@ -1,0 +1,261 @@
+// Package store is the state on disk: ordered spaces of keys in Pebble, and
+// beside them, in the same atomic batch, up to where they reflect the log.
+//
+// It keeps one rule: what it holds is always the effect of the log up to the
+// index that it names, no less and no more. Pebble runs without its own log:
+// a crash may take back the newest batches, but only a whole tail of them, and
+// the index goes back with them; the raft log brings them again. Flush is what
+// makes a state durable.
+//
+// It does not know what a command is.
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Space is the first byte of every key: what kind of thing stands there.
+type Space byte
+
+// The spaces, in the order in which they stand.
+const (
+	Data       Space = 'd' // what commands write
+	Remembered Space = 'r' // call id -> fingerprint and answer
+	Ages       Space = 's' // time, index, position -> call id
+	meta       Space = 'm' // where the state stands
+)
+
+// spaces is all of them but meta.
+var spaces = [...]Space{Data, Remembered, Ages}
+
+// metaKey is the only key of its space.
+var metaKey = []byte{byte(meta)}
+
+// Meta says up to where a state reflects the log.
+type Meta struct {
+	// Index and Term are those of the last entry applied. Index never
+	// decreases.
+	Index, Term uint64
+	// Time is log time in unix nanoseconds. It never decreases.
+	Time int64
+	// Hash is over every write since the beginning, in order. Equal states
+	// at an equal index have equal hashes.
+	Hash uint64
+	// Remembered is the number of keys in that space.
+	Remembered uint64
+}
+
+// metaVersion is the form of Meta on disk: the version and five numbers of
+// 8 bytes, little-endian, in the order of the struct.
+const metaVersion = 1
+
+const metaBytes = 1 + 5*8
+
+func (m Meta) append(dst []byte) []byte {
+	dst = append(dst, metaVersion)
+	for _, n := range [...]uint64{m.Index, m.Term, uint64(m.Time), m.Hash, m.Remembered} {
+		dst = binary.LittleEndian.AppendUint64(dst, n)
+	}
+	return dst
+}
+
+func readMeta(data []byte) (Meta, error) {
+	if len(data) != metaBytes || data[0] != metaVersion {
+		return Meta{}, errors.New("the state says in an unknown form where it stands; a newer version may have written it")
+	}
+	n := func(i int) uint64 { return binary.LittleEndian.Uint64(data[1+8*i:]) }
+	return Meta{Index: n(0), Term: n(1), Time: int64(n(2)), Hash: n(3), Remembered: n(4)}, nil
+}
+
+// Options says where a store lies.
+type Options struct {
+	FS  vfs.FS
+	Dir string
+	Log *slog.Logger
+	// Failed is called at most once, from any goroutine, when the disk fails
+	// under the store. It must return at once and not use the store, which is
+	// worth nothing any more.
+	Failed func(error)
+}
+
+// Sizes of Pebble.
+const (
+	// memtableBytes is small on purpose: the skiplist of a memtable that
+	// does not fit the processor's cache costs more than the flushes it
+	// saves.
+	memtableBytes = 4 << 20
+	// memtablesMax bounds the memtables that wait to be flushed.
+	memtablesMax = 4
+	// cacheBytes holds blocks that were read.
+	cacheBytes = 64 << 20
+	// filesMax bounds open files.
+	filesMax = 500
+	// bloomBits is bits of filter a key: 1 % of absent keys cost a read.
+	bloomBits = 10
+)
+
+// Store is the state on disk. One goroutine applies; any number may read.
+type Store struct {
+	db   *pebble.DB
+	fail *failure
+	// meta is that of the newest commit.
+	meta atomic.Pointer[Meta]
+
+	// users is whoever works with db. Close waits for them, for Pebble panics
+	// when it is used after it was closed.
+	users sync.WaitGroup
+	// closing guards users: nobody joins them once the store has failed or
+	// closes.
+	closing sync.RWMutex
+}
+
+// enter makes the caller a user of the store, until it calls users.Done. It
+// says why not if the store has failed or was closed.
+func (s *Store) enter() error {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if err := s.Err(); err != nil {
+		return err
+	}
+	s.users.Add(1)
+	return nil
+}
+
+// Open opens the state in a directory, or makes an empty one.
+func Open(o Options) (*Store, error) {
+	s := &Store{fail: newFailure(o.Failed)}
+	err := s.fail.aside(func() (err error) {
+		s.db, err = pebble.Open(o.Dir, pebbleOptions(o, s.fail))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
+	}
+	m, err := loadMeta(s.db)
+	if err == nil && m == (Meta{}) {
+		err = s.mustBeEmpty()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open state %s: %w", o.Dir, err), s.Close())
+	}
+	s.meta.Store(&m)
+	return s, nil
+}
+
+// mustBeEmpty refuses keys that nothing says the index of, such as those of a
+// snapshot that was not received as a whole.
+func (s *Store) mustBeEmpty() error {
+	for _, space := range spaces {
+		c := open(s.db, space, nil, nil)
+		found := c.valid
+		if err := c.close(); err != nil {
+			return err
+		}
+		if found {
+			return errors.New("there are keys, but nothing says up to where they reflect the log")
+		}
+	}
+	return nil
+}
+
+func pebbleOptions(o Options, fail *failure) *pebble.Options {
+	options := &pebble.Options{
+		FS:                          o.FS,
+		DisableWAL:                  true,
+		MemTableSize:                memtableBytes,
+		MemTableStopWritesThreshold: memtablesMax,
+		CacheSize:                   cacheBytes,
+		MaxOpenFiles:                filesMax,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      logger{o.Log, fail},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { fail.set(fmt.Errorf("write state %s: %w", o.Dir, err)) },
+			// Whoever met it gets an error too.
+			DataCorruption: func(info pebble.DataCorruptionInfo) { fail.set(fmt.Errorf("read state %s: %v", o.Dir, info)) },
+		},
+	}
+	options.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	for i := 1; i < len(options.Levels); i++ {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	return options
+}
+
+// Meta says up to where the state reflects the log.
+func (s *Store) Meta() Meta { return *s.meta.Load() }
+
+// Err is what failed under the store, or that it was closed; nil while it may
+// be used.
+func (s *Store) Err() error { return s.fail.get() }
+
+// commit makes a batch of Pebble the state.
+func (s *Store) commit(batch *pebble.Batch, m Meta) error {
+	if err := s.enter(); err != nil {
+		return errors.Join(err, batch.Close())
+	}
+	return s.fail.aside(func() error {
+		defer s.users.Done()
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			s.fail.set(fmt.Errorf("write state: %w", err))
+			return s.Err()
+		}
+		s.meta.Store(&m)
+		return batch.Close()
+	})
+}
+
+// Flush makes the state durable as it stands.
+func (s *Store) Flush() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	return s.fail.aside(func() error {
+		defer s.users.Done()
+		flushed, err := s.db.AsyncFlush()
+		if err != nil {
+			s.fail.set(fmt.Errorf("flush state: %w", err))
+			return s.Err()
+		}
+		// A flush that fails is tried again by Pebble for ever. It says so to
+		// fail, and a failed store is not waited for.
+		select {
+		case <-flushed:
+		case <-s.fail.failed:
+		}
+		return s.Err()
+	})
+}
+
+// errClosed is what a store that was closed fails with.
+var errClosed = errors.New("the state is closed")
+
+// Close closes the store, once every view of it is closed: what these return
+// from now on is an error. What was not flushed is in the raft log.
+func (s *Store) Close() error {
+	s.closing.Lock()
+	failed := s.Err()
+	s.fail.end(errClosed)
+	s.closing.Unlock()
+	if failed == nil {
+		s.users.Wait()
+		return s.db.Close()
+	}
+	if !errors.Is(failed, errClosed) {
+		// Pebble may wait for ever for a write that cannot succeed, so
+		// nobody waits for Pebble. Where it can end, it ends its attempts.
+		go func() {
+			s.users.Wait()
+			_ = s.db.Close()
+		}()
+	}
+	return nil
+}
