@@ -1,0 +1,247 @@
+package consensus
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"pgregory.net/rapid"
+)
+
+var sender = raft.RPCHeader{ProtocolVersion: 3, ID: []byte("0000000000000001"), Addr: []byte("n1:7302")}
+
+func sampleAppend() *raft.AppendEntriesRequest {
+	return &raft.AppendEntriesRequest{
+		RPCHeader: sender, Leader: sender.Addr, Term: 7, PrevLogEntry: 300, PrevLogTerm: 6, LeaderCommitIndex: 301,
+		Entries: []*raft.Log{
+			{Index: 301, Term: 7, Type: raft.LogCommand, Data: []byte("abc"), AppendedAt: time.Unix(0, 258)},
+			{Index: 302, Term: 7, Type: raft.LogNoop, Extensions: []byte("x")},
+		},
+	}
+}
+
+// TestBodiesHaveTheirBytes pins the form of every body. A change of these bytes
+// needs a new version.
+func TestBodiesHaveTheirBytes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		got  []byte
+		want string
+	}{
+		{"append", encodeAppend(sampleAppend()), "01" + "0700000000000000" + "2c01000000000000" + "0600000000000000" + "2d01000000000000" + "02" +
+			"ad02 07 00 0201000000000000 03 616263 00" +
+			"ae02 07 01 0000000000000080 00 01 78"},
+		{"appended", encodeAppended(&raft.AppendEntriesResponse{Term: 7, LastLog: 302, Success: true}), "01 0700000000000000 2e01000000000000 01"},
+		{"refused", encodeAppended(&raft.AppendEntriesResponse{Term: 7, LastLog: 302, NoRetryBackoff: true}), "01 0700000000000000 2e01000000000000 02"},
+		{"vote", encodeVote(8, 302, 7, true), "01 0800000000000000 2e01000000000000 0700000000000000 01"},
+		{"voted", encodeFlagged(8, true), "01 0800000000000000 01"},
+		{"snapshot", encodeSnapshot(&raft.InstallSnapshotRequest{Term: 7, LastLogIndex: 302, LastLogTerm: 6, ConfigurationIndex: 1,
+			SnapshotVersion: 1, Configuration: []byte("conf")}),
+			"01 0700000000000000 2e01000000000000 0600000000000000 0100000000000000 01 04 636f6e66"},
+		{"confirm", encodeTerm(7), "01 0700000000000000"},
+		{"time out now", encode(0).body, "01"},
+	} {
+		want, err := hex.DecodeString(strings.ReplaceAll(c.want, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(c.got, want) {
+			t.Errorf("%s is %x, not %x", c.name, c.got, want)
+		}
+	}
+}
+
+func drawEntry(t *rapid.T) *raft.Log {
+	draw := rapid.SliceOfN(rapid.Byte(), 0, 20)
+	e := &raft.Log{
+		Index: rapid.Uint64().Draw(t, "index"), Term: rapid.Uint64().Draw(t, "term"),
+		Type: raft.LogType(rapid.Byte().Draw(t, "type")), Data: draw.Draw(t, "data"), Extensions: draw.Draw(t, "extensions"),
+	}
+	if rapid.Bool().Draw(t, "timed") {
+		e.AppendedAt = time.Unix(0, rapid.Int64Min(math.MinInt64+1).Draw(t, "nanos"))
+	}
+	return e
+}
+
+func sameLog(a, b *raft.Log) bool {
+	return a.Index == b.Index && a.Term == b.Term && a.Type == b.Type && bytes.Equal(a.Data, b.Data) &&
+		bytes.Equal(a.Extensions, b.Extensions) && a.AppendedAt.Equal(b.AppendedAt)
+}
+
+func TestAppendsReadBackAsTheyWereWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		entries := rapid.SliceOfN(rapid.Custom(drawEntry), 0, 5).Draw(t, "entries")
+		previous := rapid.Uint64Max(math.MaxUint64-10).Draw(t, "previous")
+		req := &raft.AppendEntriesRequest{
+			RPCHeader: sender, Term: rapid.Uint64().Draw(t, "term"), PrevLogEntry: previous,
+			PrevLogTerm: rapid.Uint64().Draw(t, "previous term"), LeaderCommitIndex: rapid.Uint64().Draw(t, "commit"), Entries: entries,
+		}
+		got, err := decodeAppend(encodeAppend(req), sender)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// H12: a follower never learns of a commit beyond what this append shows.
+		commit := min(req.LeaderCommitIndex, previous+uint64(len(entries)))
+		if got.Term != req.Term || got.PrevLogEntry != previous || got.PrevLogTerm != req.PrevLogTerm || got.LeaderCommitIndex != commit ||
+			!slices.EqualFunc(got.Entries, entries, sameLog) || !bytes.Equal(got.Leader, sender.Addr) {
+			t.Fatalf("%+v became %+v", req, got)
+		}
+	})
+}
+
+func TestSmallBodiesReadBackAsTheyWereWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := func(name string) uint64 { return rapid.Uint64().Draw(t, name) }
+		yes, no := rapid.Bool().Draw(t, "yes"), rapid.Bool().Draw(t, "no")
+		resp := raft.AppendEntriesResponse{Term: n("term"), LastLog: n("last"), Success: yes, NoRetryBackoff: no}
+		var gotResp raft.AppendEntriesResponse
+		if err := decodeAppended(encodeAppended(&resp), &gotResp); err != nil || gotResp.Term != resp.Term || gotResp.LastLog != resp.LastLog ||
+			gotResp.Success != yes || gotResp.NoRetryBackoff != no {
+			t.Fatalf("%+v became %+v (%v)", resp, gotResp, err)
+		}
+		vote, err := decodeVote(encodeVote(resp.Term, resp.LastLog, n("last term"), yes), sender)
+		if err != nil || vote.Term != resp.Term || vote.LastLogIndex != resp.LastLog || vote.LeadershipTransfer != yes || !bytes.Equal(vote.Candidate, sender.Addr) {
+			t.Fatalf("the vote became %+v (%v)", vote, err)
+		}
+		if term, flag, err := decodeFlagged(encodeFlagged(resp.Term, yes)); err != nil || term != resp.Term || flag != yes {
+			t.Fatalf("the answer became %d, %v (%v)", term, flag, err)
+		}
+		if term, err := decodeTerm(encodeTerm(resp.Term)); err != nil || term != resp.Term {
+			t.Fatalf("the term became %d (%v)", term, err)
+		}
+		snapshot := &raft.InstallSnapshotRequest{Term: n("term"), LastLogIndex: n("index"), LastLogTerm: n("its term"),
+			ConfigurationIndex: n("configuration index"), SnapshotVersion: 1, Configuration: rapid.SliceOf(rapid.Byte()).Draw(t, "configuration")}
+		got, err := decodeSnapshot(encodeSnapshot(snapshot), sender)
+		if err != nil || got.Term != snapshot.Term || got.LastLogIndex != snapshot.LastLogIndex || got.LastLogTerm != snapshot.LastLogTerm ||
+			got.ConfigurationIndex != snapshot.ConfigurationIndex || got.SnapshotVersion != 1 || !bytes.Equal(got.Configuration, snapshot.Configuration) {
+			t.Fatalf("%+v became %+v (%v)", snapshot, got, err)
+		}
+	})
+}
+
+// decoders is every decoder, as one that only says whether it liked a body.
+var decoders = []func(body []byte) error{
+	func(b []byte) error { _, err := decodeAppend(b, sender); return err },
+	func(b []byte) error { return decodeAppended(b, new(raft.AppendEntriesResponse)) },
+	func(b []byte) error { _, err := decodeVote(b, sender); return err },
+	func(b []byte) error { _, _, err := decodeFlagged(b); return err },
+	func(b []byte) error { _, err := decodeSnapshot(b, sender); return err },
+	func(b []byte) error { _, err := decodeTerm(b); return err },
+}
+
+func sampleBodies() [][]byte {
+	return [][]byte{
+		encodeAppend(sampleAppend()), encodeAppended(&raft.AppendEntriesResponse{Term: 1}), encodeVote(1, 2, 3, false),
+		encodeFlagged(1, true), encodeSnapshot(&raft.InstallSnapshotRequest{Configuration: []byte("conf")}), encodeTerm(1),
+	}
+}
+
+func TestBodyThatIsCutOrTooLongOrNewerIsRefused(t *testing.T) {
+	for i, body := range sampleBodies() {
+		if err := decoders[i](body); err != nil {
+			t.Fatalf("body %d: %v", i, err)
+		}
+		for n := range body {
+			if decoders[i](body[:n]) == nil {
+				t.Errorf("body %d: %d of %d bytes were taken", i, n, len(body))
+			}
+		}
+		if decoders[i](append(slices.Clone(body), 0)) == nil {
+			t.Errorf("body %d: a byte behind the end was taken", i)
+		}
+		newer := slices.Clone(body)
+		newer[0]++
+		if decoders[i](newer) == nil {
+			t.Errorf("body %d: a newer version was taken", i)
+		}
+	}
+}
+
+func TestAllocationIsBoundedByTheBody(t *testing.T) {
+	for _, count := range []uint64{1 << 20, 1 << 40, math.MaxUint64} {
+		e := encode(64).u64(1).u64(0).u64(0).u64(0).uvarint(count)
+		body := append(e.body, make([]byte, 100)...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := decodeAppend(body, sender)
+		runtime.ReadMemStats(&after)
+		if err == nil || after.TotalAlloc-before.TotalAlloc > 64<<10 {
+			t.Errorf("a count of %d allocated %d bytes: %v", count, after.TotalAlloc-before.TotalAlloc, err)
+		}
+	}
+}
+
+func FuzzDecoders(f *testing.F) {
+	for _, body := range sampleBodies() {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, decode := range decoders {
+			_ = decode(slices.Clone(body))
+		}
+		req, err := decodeAppend(body, sender)
+		if err != nil {
+			return
+		}
+		req.LeaderCommitIndex = min(req.LeaderCommitIndex, req.PrevLogEntry+uint64(len(req.Entries)))
+		again, err := decodeAppend(encodeAppend(req), sender)
+		if err != nil || !slices.EqualFunc(again.Entries, req.Entries, sameLog) {
+			t.Fatalf("%+v became %+v (%v)", req, again, err)
+		}
+	})
+}
+
+func TestTrimKeepsAnAppendBelowItsLimitAndNeverEmpty(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sizes []int
+		want  int
+	}{
+		{"nothing", nil, 0},
+		{"one that is larger than the limit", []int{6 << 20}, 1},
+		{"a large one behind a small one", []int{10, 6 << 20}, 1},
+		{"a small one behind a large one", []int{6 << 20, 10}, 1},
+		{"what fits", slices.Repeat([]int{256 << 10}, 15), 15},
+		{"more than fits", slices.Repeat([]int{256 << 10}, 40), 15},
+		{"many small ones", slices.Repeat([]int{100}, 256), 256},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := &raft.AppendEntriesRequest{Term: 1, PrevLogEntry: 9, LeaderCommitIndex: 1 << 40}
+			for i, size := range c.sizes {
+				req.Entries = append(req.Entries, &raft.Log{Index: uint64(10 + i), Data: make([]byte, size)})
+			}
+			trim(req)
+			if len(req.Entries) != c.want {
+				t.Fatalf("%d of %d entries are left", len(req.Entries), len(c.sizes))
+			}
+			body := encodeAppend(req)
+			if len(req.Entries) > 1 && len(body) > appendBytesMax {
+				t.Errorf("the body has %d bytes", len(body))
+			}
+			got, err := decodeAppend(body, sender)
+			if err != nil || got.LeaderCommitIndex != uint64(9+c.want) {
+				t.Errorf("the commit index is %d (%v)", got.LeaderCommitIndex, err)
+			}
+		})
+	}
+}
+
+func TestHeartbeatIsAnAppendThatSaysNothing(t *testing.T) {
+	if !heartbeat(&raft.AppendEntriesRequest{Term: 3}) {
+		t.Error("a sign of life is not seen as one")
+	}
+	for i, req := range []*raft.AppendEntriesRequest{
+		{}, {Term: 3, PrevLogEntry: 1}, {Term: 3, PrevLogTerm: 1}, {Term: 3, LeaderCommitIndex: 1},
+		{Term: 3, Entries: []*raft.Log{{Index: 1}}},
+	} {
+		if heartbeat(req) {
+			t.Errorf("append %d passes for a sign of life", i)
+		}
+	}
+}
