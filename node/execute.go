@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/batch"
+	"github.com/quorate/quorate/internal/entry"
+)
+
+const (
+	// defaultTimeout bounds a call whose context has no deadline.
+	defaultTimeout = 5 * time.Second
+	// retryMin and retryMax bound the wait before a call that was surely not
+	// applied is tried again. A change of leader ends it early.
+	retryMin = 10 * time.Millisecond
+	retryMax = 200 * time.Millisecond
+	// partBytesMax bounds what of a slice is tried at once. It fits a frame
+	// between nodes.
+	partBytesMax = 4 << 20
+)
+
+// Execute implements quorate.Executor. A context without a deadline gets one
+// of 5 s. Calls that were surely not applied, because there was no leader or
+// it changed, are tried again until then.
+func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+	replies := make([]quorate.Reply, len(calls))
+	if !n.calls.add() {
+		return refuse(replies, closed())
+	}
+	defer n.calls.remove()
+	if _, ok := ctx.Deadline(); !ok {
+		bounded, cancel := context.WithTimeout(ctx, defaultTimeout)
+		defer cancel()
+		ctx = bounded
+	}
+	sound, positions := n.check(calls, replies)
+	for i, reply := range n.persist(ctx, sound) {
+		replies[positions[i]] = reply
+	}
+	return replies
+}
+
+func closed() *quorate.Error { return quorate.Errorf(quorate.Unavailable, "the node is closing") }
+
+// refuse answers every call with one error.
+func refuse(replies []quorate.Reply, err error) []quorate.Reply {
+	for i := range replies {
+		replies[i] = quorate.Reply{Err: err}
+	}
+	return replies
+}
+
+// check answers the calls that are not well formed, and returns the others,
+// under the names of their operations, with their positions.
+func (n *Node) check(calls []quorate.Call, replies []quorate.Reply) (sound []quorate.Call, positions []int) {
+	sound, positions = make([]quorate.Call, 0, len(calls)), make([]int, 0, len(calls))
+	for i, call := range calls {
+		op, err := n.service.Check(call)
+		if err != nil {
+			replies[i].Err = err
+			continue
+		}
+		call.Name = op.Name()
+		sound, positions = append(sound, call), append(positions, i)
+	}
+	return sound, positions
+}
+
+// persist tries calls in their order until each has an answer that stays or
+// ctx ends.
+func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+	replies := make([]quorate.Reply, 0, len(calls))
+	wait := retryMin
+	for len(calls) > 0 {
+		changed := n.changed()
+		answered := n.try(ctx, calls[:part(calls)])
+		settled := settle(answered)
+		replies, calls = append(replies, answered[:settled]...), calls[settled:]
+		switch {
+		case settled > 0 && quorate.OutcomeUnknown(answered[settled-1].Err):
+			// The call may still take effect. Those behind it must not
+			// overtake it.
+			return append(replies, refuse(make([]quorate.Reply, len(calls)),
+				quorate.Errorf(quorate.Unavailable, "not tried: it is not known whether the call before it was applied"))...)
+		case settled == len(answered):
+			wait = retryMin
+		case !n.pause(ctx, changed, wait):
+			return append(replies, refuse(make([]quorate.Reply, len(calls)), answered[settled].Err)...)
+		default:
+			wait = min(2*wait, retryMax)
+		}
+	}
+	return replies
+}
+
+// part is how many of the first calls are tried at once.
+func part(calls []quorate.Call) int {
+	size := 0
+	for i := range calls {
+		if size += entry.CallBytes(calls[i]); i > 0 && size > partBytesMax || i == entry.CallsMax {
+			return i
+		}
+	}
+	return len(calls)
+}
+
+// settle is how many of the first replies stay. Those behind it are the last
+// ones, and all of calls that nothing was done with: they may be tried again. To
+// try a call again that stands before one which took effect would be to do that
+// one twice.
+func settle(replies []quorate.Reply) int {
+	n := len(replies)
+	for n > 0 && untouched(replies[n-1]) {
+		n--
+	}
+	return n
+}
+
+// untouched says that a call got no further than to a node which could not
+// serve it. A command may answer with the same code, but its answer has an index.
+func untouched(r quorate.Reply) bool {
+	return r.Index == 0 && quorate.CodeOf(r.Err) == quorate.Unavailable && !quorate.OutcomeUnknown(r.Err)
+}
+
+// pause waits before calls are tried again. It is false when there is no time
+// left, or no node.
+func (n *Node) pause(ctx context.Context, changed <-chan struct{}, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-n.ctx.Done():
+	case <-changed:
+	case <-timer.C:
+	}
+	return ctx.Err() == nil && n.ctx.Err() == nil
+}
+
+// changed is closed when there may be another leader; never before there is a
+// cluster.
+func (n *Node) changed() <-chan struct{} {
+	if c := n.core.Load(); c != nil {
+		return c.group.Changed()
+	}
+	return nil
+}
+
+// try answers calls once: here if this node leads, else by passing them on to
+// the leader.
+func (n *Node) try(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+	c := n.core.Load()
+	if c == nil {
+		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "the cluster has not formed yet: not all of its first members have seen each other"))
+	}
+	if c.group.Leads() {
+		return n.lead(ctx, c, calls)
+	}
+	leader := c.group.Leader()
+	if leader.ID == "" {
+		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "there is no leader: a majority of the members must be up and see each other"))
+	}
+	return n.forward(ctx, leader, calls)
+}
+
+// lead answers calls on the leader. Queries alone are answered from the state
+// once this node is confirmed as the leader; as soon as a command is among
+// them they go through the log with it, in their order.
+func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorate.Reply {
+	if n.anyWrites(calls) {
+		return c.batch.Do(ctx, calls)
+	}
+	if err := c.reads.Confirm(ctx); err != nil {
+		return refuse(make([]quorate.Reply, len(calls)), err)
+	}
+	return n.machine.Read(calls)
+}
+
+func (n *Node) anyWrites(calls []quorate.Call) bool {
+	for _, call := range calls {
+		if op, ok := n.service.Lookup(call); ok && op.Writes() {
+			return true
+		}
+	}
+	return false
+}
+
+// unavailable is the error of calls that were passed on and not answered.
+func (n *Node) unavailable(calls []quorate.Call, sent bool, err error) error {
+	e := &quorate.Error{Code: quorate.Unavailable, Message: "the leader was not reached: " + err.Error()}
+	if sent && n.anyWrites(calls) {
+		e.Outcome = quorate.Unknown
+		e.Message = "the leader did not answer; it is not known whether the call was applied: " + err.Error()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.Message = "the deadline passed: " + e.Message
+	}
+	return e
+}
+
+// The calls of one part must fit one entry of the batcher's queue.
+const _ = uint(partBytesMax - batch.EntryBytesMax)
