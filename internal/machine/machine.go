@@ -37,10 +37,10 @@ type Machine struct {
 	swap  sync.RWMutex
 	store *store.Store
 
-	// oldest is where the next answer to forget stands in the Ages space, so
-	// that most entries need not look. It follows from the state: it is nil
-	// where nobody has looked yet, and means nothing where no answer is
-	// remembered. Only Apply touches it, and Swap.
+	// oldest is a key of the Ages space before which none is left, so that
+	// most entries need not look for answers to forget. It is nil where nobody
+	// has looked yet. Only Apply and Swap touch it. Invariant: it changes what
+	// is read, and never what comes of it.
 	oldest []byte
 }
 
@@ -101,10 +101,11 @@ func (m *Machine) Flush() error {
 // under way are answered, views of it fail from now on and must be closed.
 // Apply must not run meanwhile.
 func (m *Machine) Swap(s *store.Store) error {
-	m.swap.Lock()
+	// Nobody else writes m.store.
 	old := m.store
 	invariant.Must(old.Meta().Index <= s.Meta().Index,
 		"a snapshot at %d never replaces a state at %d", s.Meta().Index, old.Meta().Index)
+	m.swap.Lock()
 	m.store, m.oldest = s, nil
 	m.swap.Unlock()
 	m.mark.Advance(s.Meta().Index)

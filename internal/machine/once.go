@@ -64,12 +64,8 @@ func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quor
 }
 
 func (r *run) remember(id quorate.CallID, record []byte, position int) {
-	age := r.age(position)
 	r.batch.Set(store.Remembered, []byte(id), record)
-	r.batch.Set(store.Ages, age, []byte(id))
-	if r.meta.Remembered == 0 {
-		r.oldest = age
-	}
+	r.batch.Set(store.Ages, r.age(position), []byte(id))
 	r.meta.Remembered++
 }
 

@@ -158,11 +158,11 @@ func randomEntries(rng *rand.Rand, first uint64, count, size int) []entry {
 }
 
 func value(rng *rand.Rand, size int) []byte {
-	v := make([]byte, size)
-	for i := range v {
-		v[i] = byte(rng.Uint32())
+	v := make([]byte, 0, size+8)
+	for len(v) < size {
+		v = binary.LittleEndian.AppendUint64(v, rng.Uint64())
 	}
-	return v
+	return v[:size]
 }
 
 // apply applies entries to a store in one batch.

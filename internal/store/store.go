@@ -107,8 +107,9 @@ const (
 type Store struct {
 	db   *pebble.DB
 	fail *failure
-	// meta is that of the newest commit.
-	meta atomic.Pointer[Meta]
+	// meta is that of the newest commit. coming is the same, or that of the
+	// commit under way.
+	meta, coming atomic.Pointer[Meta]
 
 	// users is whoever works with db. Close waits for them, for Pebble panics
 	// when it is used after it was closed.
@@ -147,6 +148,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open state %s: %w", o.Dir, err), s.Close())
 	}
+	s.coming.Store(&m)
 	s.meta.Store(&m)
 	return s, nil
 }
@@ -204,6 +206,7 @@ func (s *Store) commit(batch *pebble.Batch, m Meta) error {
 	}
 	return s.fail.aside(func() error {
 		defer s.users.Done()
+		s.coming.Store(&m)
 		if err := batch.Commit(pebble.NoSync); err != nil {
 			s.fail.set(fmt.Errorf("write state: %w", err))
 			return s.Err()

@@ -96,7 +96,7 @@ func TestAViewSaysWhereItStands(t *testing.T) {
 func TestAfterACrashTheStateIsAPrefix(t *testing.T) {
 	rng := random(t)
 	for _, unsynced := range []int{0, 20, 50, 80, 100} {
-		for range 4 {
+		for range 3 {
 			crashOnce(t, rng, unsynced)
 		}
 	}
@@ -107,7 +107,7 @@ func crashOnce(t *testing.T, rng *rand.Rand, unsynced int) {
 	s := mustOpen(t, fs)
 	defer mustClose(t, s)
 	// Values of 100 KiB fill memtables, so that Pebble flushes by itself too.
-	entries := randomEntries(rng, 1, 150, 100<<10)
+	entries := randomEntries(rng, 1, 100, 100<<10)
 	states := map[uint64]model{0: {}} // by index, at the borders of batches
 	flushed, now := uint64(0), model{}
 	for rest := entries; len(rest) > 0; {
@@ -232,6 +232,9 @@ func TestCloseWaitsForViews(t *testing.T) {
 	mustClose(t, v)
 	mustClose(t, stream)
 	must(t, <-closed)
+	if _, ok := s.Begin().Get(store.Data, []byte("a")); ok || scanned(s.Begin().Scan(store.Data, nil, nil)) != nil {
+		t.Error("a closed store can be read")
+	}
 	if s.Flush() == nil || s.Begin().Commit(store.Meta{Index: 2}) == nil {
 		t.Error("a closed store can be written")
 	}

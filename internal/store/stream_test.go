@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -228,6 +229,13 @@ func TestForgedRecordsAreRefused(t *testing.T) {
 		if _, err := receive(t, 1, f.end()); (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	f := forge(t)
+	f.count = 1
+	f.block(t, record("da", "1"), 5)
+	f.records[1]++ // the trailer is of another record
+	if _, err := receive(t, 1, f.end()); err == nil || !strings.Contains(err.Error(), "hash") {
+		t.Errorf("a trailer with another hash: %v", err)
 	}
 }
 

@@ -22,11 +22,14 @@ func (s *Store) View() *View {
 	if s.enter() != nil {
 		return &View{store: s, meta: s.Meta()}
 	}
-	v := &View{store: s, snapshot: s.db.NewSnapshot()}
-	// What the snapshot says of itself: a commit may have come in between.
-	var err error
-	v.meta, err = loadMeta(v.snapshot)
-	s.fail.check(err)
+	before := s.meta.Load()
+	v := &View{store: s, snapshot: s.db.NewSnapshot(), meta: *before}
+	if s.coming.Load() != before {
+		// A commit began since, and the snapshot may hold it. It says so itself.
+		var err error
+		v.meta, err = loadMeta(v.snapshot)
+		s.fail.check(err)
+	}
 	return v
 }
 
