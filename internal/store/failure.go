@@ -1,10 +1,13 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // failure keeps the first error of the disk.
@@ -19,21 +22,16 @@ func newFailure(report func(error)) *failure {
 	return &failure{failed: make(chan struct{}), report: report}
 }
 
-// set keeps an error of the disk and reports it.
+// set keeps an error of the disk, if it is the first, and reports it.
 func (f *failure) set(err error) {
-	if f.end(err) && f.report != nil {
-		f.report(err)
-	}
-}
-
-// end keeps an error that nobody has to be told of. It is false if there is
-// one already.
-func (f *failure) end(err error) (first bool) {
+	first := false
 	f.once.Do(func() {
 		first, f.err = true, err
 		close(f.failed)
 	})
-	return first
+	if first && f.report != nil {
+		f.report(err)
+	}
 }
 
 func (f *failure) get() error {
@@ -45,9 +43,10 @@ func (f *failure) get() error {
 	}
 }
 
-// check keeps an error of reading, if there is one.
+// check keeps an error of reading, if there is one. That the store was closed
+// meanwhile is none of the disk.
 func (f *failure) check(err error) {
-	if err != nil {
+	if err != nil && !errors.Is(err, errClosed) {
 		f.set(fmt.Errorf("read state: %w", err))
 	}
 }
@@ -92,4 +91,36 @@ func (l logger) Errorf(format string, args ...any) {
 func (l logger) Fatalf(format string, args ...any) {
 	l.fail.set(fmt.Errorf("write state: "+format, args...))
 	runtime.Goexit()
+}
+
+// guardedFS is a file system on which a directory that cannot be synced fails
+// the store. Pebble panics there, on goroutines of its own.
+type guardedFS struct {
+	vfs.FS
+	fail *failure
+}
+
+// OpenDir implements vfs.FS.
+func (g guardedFS) OpenDir(name string) (vfs.File, error) {
+	dir, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return guardedDir{dir, g.fail}, nil
+}
+
+// guardedDir is a directory of a guardedFS.
+type guardedDir struct {
+	vfs.File
+	fail *failure
+}
+
+// Sync implements vfs.File. It does not return where it fails, as Fatalf does
+// not: Pebble asks for a goroutine that ends.
+func (d guardedDir) Sync() error {
+	if err := d.File.Sync(); err != nil {
+		d.fail.set(fmt.Errorf("write state: sync directory: %w", err))
+		runtime.Goexit()
+	}
+	return nil
 }

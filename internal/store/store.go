@@ -117,6 +117,7 @@ type Store struct {
 	// closing guards users: nobody joins them once the store has failed or
 	// closes.
 	closing sync.RWMutex
+	closed  atomic.Bool
 }
 
 // enter makes the caller a user of the store, until it calls users.Done. It
@@ -171,7 +172,7 @@ func (s *Store) mustBeEmpty() error {
 
 func pebbleOptions(o Options, fail *failure) *pebble.Options {
 	options := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          guardedFS{o.FS, fail},
 		DisableWAL:                  true,
 		MemTableSize:                memtableBytes,
 		MemTableStopWritesThreshold: memtablesMax,
@@ -197,7 +198,15 @@ func (s *Store) Meta() Meta { return *s.meta.Load() }
 
 // Err is what failed under the store, or that it was closed; nil while it may
 // be used.
-func (s *Store) Err() error { return s.fail.get() }
+func (s *Store) Err() error {
+	if err := s.fail.get(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return errClosed
+	}
+	return nil
+}
 
 // commit makes a batch of Pebble the state.
 func (s *Store) commit(batch *pebble.Batch, m Meta) error {
@@ -242,23 +251,25 @@ func (s *Store) Flush() error {
 var errClosed = errors.New("the state is closed")
 
 // Close closes the store, once every view of it is closed: what these return
-// from now on is an error. What was not flushed is in the raft log.
+// from now on is an error. What was not flushed is in the raft log. The error is
+// that of a disk that fails while the store closes.
 func (s *Store) Close() error {
 	s.closing.Lock()
-	failed := s.Err()
-	s.fail.end(errClosed)
+	again := s.closed.Swap(true)
+	failed := s.fail.get()
 	s.closing.Unlock()
-	if failed == nil {
+	end := func() error {
 		s.users.Wait()
 		return s.db.Close()
 	}
-	if !errors.Is(failed, errClosed) {
+	switch {
+	case again:
+		return nil
+	case failed != nil:
 		// Pebble may wait for ever for a write that cannot succeed, so
 		// nobody waits for Pebble. Where it can end, it ends its attempts.
-		go func() {
-			s.users.Wait()
-			_ = s.db.Close()
-		}()
+		go func() { _ = s.fail.aside(end) }()
+		return nil
 	}
-	return nil
+	return s.fail.aside(end)
 }
