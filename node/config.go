@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -51,6 +52,8 @@ type Host struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Now is the clock that stamps log time. Default: time.Now.
 	Now func() time.Time
+	// SegmentBytes is the size of a file of the log. Default 16 MiB.
+	SegmentBytes int64
 }
 
 // membersMax bounds the voters of a cluster: nine survive the loss of four,
@@ -132,8 +135,8 @@ func checkAddress(addr string) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return errors.New("name the host under which the other nodes reach this one")
 	}
-	if port == "" || port == "0" {
-		return errors.New("name a port that stays the same over restarts")
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return errors.New("name a port from 1 to 65535, which stays the same over restarts")
 	}
 	return nil
 }

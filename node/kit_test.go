@@ -64,7 +64,10 @@ func (c *cluster) addrs() []string {
 func (c *cluster) config(i int) node.Config {
 	config := node.Config{
 		Dir: "data", Peer: addr(i), Join: c.addrs(),
-		Host: node.Host{FS: c.disks[i], Listen: c.net.Listen, Dial: c.net.Host(host(i)).Dial},
+		Host: node.Host{
+			FS: c.disks[i], Listen: c.net.Listen, Dial: c.net.Host(host(i)).Dial,
+			SegmentBytes: 128 << 10, // disks in memory copy whole files
+		},
 	}
 	if c.change != nil {
 		c.change(i, &config)

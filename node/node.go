@@ -123,7 +123,7 @@ func Start(service *quorate.Service, config Config) (*Node, error) {
 // open opens what does not need a cluster.
 func (n *Node) open() (err error) {
 	fs := n.config.Host.FS
-	if n.wal, err = wal.Open(wal.Options{FS: fs, Dir: n.dir.join(walDir), Group: group}); err != nil {
+	if n.wal, err = wal.Open(wal.Options{FS: fs, Dir: n.dir.join(walDir), Group: group, SegmentBytes: n.config.Host.SegmentBytes}); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	n.state, err = consensus.OpenState(consensus.StateOptions{
@@ -133,12 +133,14 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.machine = machine.New(n.service, n.state.Store(), machine.DefaultLimits, n.config.Log)
-	if err := n.dir.complete(*n.identity.Load()); err != nil {
-		return err
-	}
 	listener, err := n.config.Host.Listen(n.config.Peer)
 	if err != nil {
 		return fmt.Errorf("open peer port: %w", err)
+	}
+	// Only now: a directory is bound to its address for ever, and one that
+	// cannot be listened on may be a slip of the pen.
+	if err := n.dir.complete(*n.identity.Load()); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	n.port = peer.New(peer.Config{
 		Listener: listener, Dial: n.config.Host.Dial, Group: group, Self: n.self, Log: n.config.Log,

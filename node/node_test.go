@@ -411,6 +411,8 @@ func TestConfigurationThatCannotWorkIsRefused(t *testing.T) {
 		{node.Config{Dir: "d", Peer: "0.0.0.0:7302", Host: mem}, "name the host"},
 		{node.Config{Dir: "d", Peer: ":7302", Host: mem}, "name the host"},
 		{node.Config{Dir: "d", Peer: "n0:0", Host: mem}, "name a port"},
+		{node.Config{Dir: "d", Peer: "n0:99999", Host: mem}, "name a port"},
+		{node.Config{Dir: "d", Peer: "n0:1", Join: []string{"n1:http"}, Host: mem}, "name a port"},
 		{node.Config{Dir: "d", Peer: "n0:1", Join: []string{"nowhere"}, Host: mem}, "join address"},
 		{node.Config{Dir: "d", Peer: "n0:1", ElectionTimeout: time.Microsecond, Host: mem}, "election timeout"},
 	} {
