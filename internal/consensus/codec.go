@@ -156,12 +156,13 @@ func flag(flags byte, bit int) bool { return flags&(1<<bit) != 0 }
 const appendBytesMax = 4 << 20
 
 // trim cuts what an append carries to appendBytesMax, but to no less than one
-// entry. Raft looks at the request again to see how far it got.
+// entry, and in front of one that must not be sent. Raft looks at the request
+// again to see how far it got.
 func trim(req *raft.AppendEntriesRequest) {
 	size := 0
 	for i, entry := range req.Entries {
 		size += len(entry.Data) + len(entry.Extensions) + 3*binary.MaxVarintLen64
-		if i > 0 && size > appendBytesMax {
+		if i > 0 && size > appendBytesMax || entry.Type == termOnly {
 			req.Entries = req.Entries[:i]
 			return
 		}
@@ -189,7 +190,7 @@ func encodeAppend(req *raft.AppendEntriesRequest) []byte {
 func decodeAppend(body []byte, header raft.RPCHeader) (*raft.AppendEntriesRequest, error) {
 	d := decode(body)
 	req := &raft.AppendEntriesRequest{
-		RPCHeader: header, Leader: header.Addr,
+		RPCHeader: header,
 		Term: d.u64(), PrevLogEntry: d.u64(), PrevLogTerm: d.u64(), LeaderCommitIndex: d.u64(),
 	}
 	count := d.uvarint()
@@ -240,7 +241,7 @@ func encodeVote(term, lastIndex, lastTerm uint64, transfer bool) []byte {
 func decodeVote(body []byte, header raft.RPCHeader) (*raft.RequestVoteRequest, error) {
 	d := decode(body)
 	req := &raft.RequestVoteRequest{
-		RPCHeader: header, Candidate: header.Addr,
+		RPCHeader: header,
 		Term: d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64(), LeadershipTransfer: flag(d.u8(), 0),
 	}
 	return req, d.end()

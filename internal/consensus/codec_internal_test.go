@@ -18,7 +18,7 @@ var sender = raft.RPCHeader{ProtocolVersion: 3, ID: []byte("0000000000000001"), 
 
 func sampleAppend() *raft.AppendEntriesRequest {
 	return &raft.AppendEntriesRequest{
-		RPCHeader: sender, Leader: sender.Addr, Term: 7, PrevLogEntry: 300, PrevLogTerm: 6, LeaderCommitIndex: 301,
+		RPCHeader: sender, Term: 7, PrevLogEntry: 300, PrevLogTerm: 6, LeaderCommitIndex: 301,
 		Entries: []*raft.Log{
 			{Index: 301, Term: 7, Type: raft.LogCommand, Data: []byte("abc"), AppendedAt: time.Unix(0, 258)},
 			{Index: 302, Term: 7, Type: raft.LogNoop, Extensions: []byte("x")},
@@ -89,7 +89,7 @@ func TestAppendsReadBackAsTheyWereWritten(t *testing.T) {
 		// H12: a follower never learns of a commit beyond what this append shows.
 		commit := min(req.LeaderCommitIndex, previous+uint64(len(entries)))
 		if got.Term != req.Term || got.PrevLogEntry != previous || got.PrevLogTerm != req.PrevLogTerm || got.LeaderCommitIndex != commit ||
-			!slices.EqualFunc(got.Entries, entries, sameLog) || !bytes.Equal(got.Leader, sender.Addr) {
+			!slices.EqualFunc(got.Entries, entries, sameLog) || !bytes.Equal(got.Addr, sender.Addr) {
 			t.Fatalf("%+v became %+v", req, got)
 		}
 	})
@@ -106,7 +106,7 @@ func TestSmallBodiesReadBackAsTheyWereWritten(t *testing.T) {
 			t.Fatalf("%+v became %+v (%v)", resp, gotResp, err)
 		}
 		vote, err := decodeVote(encodeVote(resp.Term, resp.LastLog, n("last term"), yes), sender)
-		if err != nil || vote.Term != resp.Term || vote.LastLogIndex != resp.LastLog || vote.LeadershipTransfer != yes || !bytes.Equal(vote.Candidate, sender.Addr) {
+		if err != nil || vote.Term != resp.Term || vote.LastLogIndex != resp.LastLog || vote.LeadershipTransfer != yes || !bytes.Equal(vote.Addr, sender.Addr) {
 			t.Fatalf("the vote became %+v (%v)", vote, err)
 		}
 		if term, flag, err := decodeFlagged(encodeFlagged(resp.Term, yes)); err != nil || term != resp.Term || flag != yes {
@@ -229,6 +229,16 @@ func TestTrimKeepsAnAppendBelowItsLimitAndNeverEmpty(t *testing.T) {
 				t.Errorf("the commit index is %d (%v)", got.LeaderCommitIndex, err)
 			}
 		})
+	}
+}
+
+func TestEntryThatIsKnownByItsTermAloneIsNeverSent(t *testing.T) {
+	for at := range 3 {
+		req := &raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1}, {Index: 2}, {Index: 3}}}
+		req.Entries[at].Type = termOnly
+		if trim(req); len(req.Entries) != at {
+			t.Errorf("%d entries are sent, and the one at %d must not be", len(req.Entries), at)
+		}
 	}
 }
 

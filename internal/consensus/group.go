@@ -14,8 +14,9 @@
 // It does not know what an entry means, batches nothing and retries nothing.
 //
 // The goroutines of a group: those of raft; one that follows what raft does
-// (watch), one that opens each term (open), and one that decides about snapshots
-// (keep).
+// (watch), one that opens each term (open), one that decides about snapshots
+// (keep); one for each call of another node that raft has not answered, and one
+// for each follower that appends are pipelined to.
 package consensus
 
 import (
@@ -173,7 +174,7 @@ func (g *Group) newRaft(t *transport) (r *raft.Raft, err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	logs := &logStore{log: g.config.WAL, running: &g.running}
+	logs := &logStore{log: g.config.WAL, running: &g.running, snapshot: g.config.State.position}
 	return raft.NewRaft(g.raftConfig(), fsm{g}, logs, g.stable, g.config.State, t)
 }
 

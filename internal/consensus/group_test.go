@@ -308,12 +308,23 @@ func TestFollowerBehindTheCutLogGetsTheStateWhileWritesGoOn(t *testing.T) {
 
 // TestTailThatConflictsWithASnapshotIsDropped: a leader that is cut off writes
 // more entries than the others acknowledge in its place, and these cut their
-// log behind a snapshot in the middle of its tail.
+// log behind a snapshot in the middle of its tail (H5).
 func TestTailThatConflictsWithASnapshotIsDropped(t *testing.T) {
-	inClusterOf(t, 3, func(_ int, config *consensus.Config, _ *wal.Options) {
-		config.SnapshotEntries, config.TrailingEntries = 60, 5
-	}, func(t *testing.T, c *cluster) {
+	inCluster(t, 3, func(t *testing.T, c *cluster) {
 		old := c.leader()
+		c.change = func(_ int, config *consensus.Config, _ *wal.Options) {
+			config.SnapshotEntries, config.TrailingEntries = 60, 5
+		}
+		for i := range c.nodes {
+			if i != old { // its own snapshots would cut its log
+				c.stop(i)
+				c.start(i)
+				c.converge(-1)
+			}
+		}
+		if c.leader() != old {
+			t.Fatal("another leads")
+		}
 		c.mustAdd(old, 10)
 		c.converge(10)
 		c.cut(old)
@@ -328,8 +339,13 @@ func TestTailThatConflictsWithASnapshotIsDropped(t *testing.T) {
 			s := c.nodes[lead].group.Status().SnapshotIndex
 			return s > 70 && s < tail
 		})
+		// What waits in the connections would mend the log entry by entry.
+		c.each(old, c.net.Break)
+		time.Sleep(time.Minute)
 		c.heal(old)
-		c.converge(110)
+		c.until("raft starts anew", func() bool { return c.nodes[old].said.count("raft starts anew") > 0 })
+		c.mustAdd(c.leader(), 5)
+		c.converge(115)
 		if got := c.nodes[old].said.count("raft starts anew"); got != 1 {
 			t.Errorf("raft started anew %d times", got)
 		}
@@ -337,7 +353,7 @@ func TestTailThatConflictsWithASnapshotIsDropped(t *testing.T) {
 		c.stop(lead)
 		c.mustAdd(c.leader(), 5)
 		c.start(lead)
-		c.converge(115)
+		c.converge(120)
 	})
 }
 
@@ -438,6 +454,33 @@ func TestFailedReadOfTheLogStopsTheLeader(t *testing.T) {
 	})
 }
 
+// TestTailRightBehindASnapshotIsMended: the tail of a leader that is cut off
+// begins right behind its snapshot, so that the entry before it is known by its
+// term alone.
+func TestTailRightBehindASnapshotIsMended(t *testing.T) {
+	inClusterOf(t, 3, func(_ int, config *consensus.Config, _ *wal.Options) {
+		config.SnapshotEntries, config.TrailingEntries = 1, 0
+	}, func(t *testing.T, c *cluster) {
+		old := c.leader()
+		c.mustAdd(old, 10)
+		c.converge(10)
+		c.until("the log is empty", func() bool { return c.nodes[old].log.LastIndex() == 0 })
+		c.cut(old)
+		var p proposals
+		p.send(c, old, 20)
+		p.sent.Wait()
+		if first := c.nodes[old].log.FirstIndex(); first != c.nodes[old].group.Status().SnapshotIndex+1 {
+			t.Errorf("the log begins at %d", first)
+		}
+		c.mustAdd(c.leader(old), 3)
+		c.heal(old)
+		c.converge(13)
+		if got := c.nodes[old].said.count("raft starts anew"); got != 0 {
+			t.Errorf("raft started anew %d times", got)
+		}
+	})
+}
+
 func TestHandOverMovesLeadershipAndLosesNothing(t *testing.T) {
 	inCluster(t, 3, func(t *testing.T, c *cluster) {
 		applied := int64(0)
@@ -471,6 +514,60 @@ func TestHandOverMovesLeadershipAndLosesNothing(t *testing.T) {
 		}
 		if applied == 0 {
 			t.Error("nothing was applied")
+		}
+	})
+}
+
+func TestEntriesAreRefusedDuringATransferOfLeadership(t *testing.T) {
+	inCluster(t, 2, func(t *testing.T, c *cluster) {
+		lead := c.leader()
+		c.mustAdd(lead, 3)
+		c.cut(lead) // nobody is there to take over
+		var handing sync.WaitGroup
+		handing.Go(func() { c.nodes[lead].group.HandOver(t.Context()) })
+		time.Sleep(10 * time.Millisecond)
+		_, err := c.add(lead, 1)
+		mustBe(t, err, quorate.NotApplied)
+		if err == nil || !strings.Contains(err.Error(), "transfer") {
+			t.Errorf("the entry was refused because of %v", err)
+		}
+		handing.Wait()
+		c.heal(lead)
+		c.mustAdd(c.leader(), 1)
+		c.converge(4)
+	})
+}
+
+// TestRaftThatIsStuckInATransferStartsAnew is H6: a leader that refuses every
+// entry. Proposals that come while raft is replaced get their answer.
+func TestRaftThatIsStuckInATransferStartsAnew(t *testing.T) {
+	inCluster(t, 3, func(t *testing.T, c *cluster) {
+		lead := c.leader()
+		c.mustAdd(lead, 10)
+		for i, n := range c.nodes {
+			n.group.RefusedSince(time.Now().Add(-2 * electionTimeout))
+			if i != lead {
+				n.group.RefusedSince(time.Now().Add(-time.Hour))
+			}
+		}
+		anew := func(i int) int { return c.nodes[i].said.count("raft starts anew") }
+		time.Sleep(electionTimeout / 2)
+		if anew(lead) != 0 {
+			t.Error("raft was replaced early")
+		}
+		c.until("raft starts anew", func() bool { return anew(lead) == 1 })
+		var p proposals
+		p.send(c, lead, 10)
+		p.sent.Wait()
+		for i := range c.nodes {
+			if i != lead && anew(i) != 0 {
+				t.Errorf("raft was replaced on node %d, which does not lead", i)
+			}
+		}
+		c.leader()
+		c.converge(-1)
+		if got := total(t, c.nodes[0].machine); got < 10+p.applied.Load() || got > 10+p.applied.Load()+p.unknown.Load() {
+			t.Errorf("the sum is %d: %v", got, &p)
 		}
 	})
 }
@@ -534,6 +631,71 @@ func TestCloseOfASingleNodeUnderLoadAnswersEveryProposal(t *testing.T) {
 	}
 }
 
+// TestStorm cuts, heals, crashes and starts nodes at random while all of them
+// get proposals and cut their logs early. What was acknowledged is there once,
+// and every state is the same.
+func TestStorm(t *testing.T) {
+	var applied int64
+	for seed := range uint64(6) {
+		inClusterOf(t, 3, func(_ int, config *consensus.Config, _ *wal.Options) {
+			config.SnapshotEntries, config.TrailingEntries = 30, 5
+		}, func(t *testing.T, c *cluster) {
+			rng := rand.New(rand.NewPCG(seed, 6))
+			var p proposals
+			for range 25 {
+				i := rng.IntN(3)
+				switch rng.IntN(5) {
+				case 0:
+					c.cut(i)
+				case 1:
+					c.heal(i)
+				case 2:
+					if c.nodes[i].group == nil {
+						c.start(i)
+					} else {
+						c.crash(i, rng)
+					}
+				case 3:
+					if c.nodes[i].group != nil {
+						c.nodes[i].group.HandOver(t.Context())
+					}
+				}
+				var burst sync.WaitGroup
+				for _, n := range c.nodes {
+					if n.group == nil {
+						continue
+					}
+					for range 20 {
+						burst.Go(func() { p.count(c.addOn(n.group, 1)) })
+					}
+				}
+				time.Sleep(time.Duration(rng.IntN(2000)) * time.Millisecond)
+				burst.Wait()
+			}
+			for i := range c.nodes {
+				c.heal(i)
+				if c.nodes[i].group == nil {
+					c.start(i)
+				}
+			}
+			c.converge(-1)
+			got := total(t, c.nodes[0].machine)
+			if got < p.applied.Load() || got > p.applied.Load()+p.unknown.Load() {
+				t.Errorf("seed %d: the sum is %d: %v", seed, got, &p)
+			}
+			applied += p.applied.Load()
+			for i, n := range c.nodes {
+				if err := n.group.Err(); err != nil {
+					t.Errorf("seed %d: node %d failed: %v", seed, i, err)
+				}
+			}
+		})
+	}
+	if applied < 200 {
+		t.Errorf("only %d entries were applied: too few to mean much", applied)
+	}
+}
+
 func TestChangesAreToldAndStatusIsTrue(t *testing.T) {
 	inCluster(t, 3, func(t *testing.T, c *cluster) {
 		lead := c.leader()
@@ -558,6 +720,7 @@ func TestNodeThatCannotApplyDoesNotServe(t *testing.T) {
 	inCluster(t, 3, func(t *testing.T, c *cluster) {
 		lead := c.leader()
 		c.mustAdd(lead, 3)
+		c.converge(3)
 		_, err := c.nodes[lead].group.Propose([]byte("no entry of this version"))
 		mustBe(t, err, quorate.Unknown)
 		for i, n := range c.nodes {

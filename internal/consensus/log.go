@@ -20,7 +20,13 @@ import (
 type logStore struct {
 	log     *wal.Log
 	running *atomic.Bool
+	// snapshot is index and term of the newest snapshot, 0 before the first.
+	snapshot func() (index, term uint64)
 }
+
+// termOnly is the type of an entry of which nothing else is known. It is never
+// sent.
+const termOnly raft.LogType = 255
 
 // FirstIndex implements raft.LogStore.
 func (l *logStore) FirstIndex() (uint64, error) { return l.log.FirstIndex(), nil }
@@ -29,9 +35,18 @@ func (l *logStore) FirstIndex() (uint64, error) { return l.log.FirstIndex(), nil
 func (l *logStore) LastIndex() (uint64, error) { return l.log.LastIndex(), nil }
 
 // GetLog implements raft.LogStore.
+//
+// A log that begins right behind a snapshot that was installed does not hold
+// the entry at the snapshot, and raft asks for it when a leader's entries
+// conflict with all that is there: only its term, which is known. Without an
+// answer the leader would go back for ever.
 func (l *logStore) GetLog(index uint64, into *raft.Log) error {
 	e, err := l.log.Entry(index)
 	if errors.Is(err, wal.ErrNotFound) {
+		if last, term := l.snapshot(); index == last && index > 1 { // entry 1 is sent without one before it
+			*into = raft.Log{Index: index, Term: term, Type: termOnly}
+			return nil
+		}
 		return raft.ErrLogNotFound // raft compares with ==
 	}
 	if err != nil {

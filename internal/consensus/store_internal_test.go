@@ -39,7 +39,8 @@ func mustSucceed(t testing.TB, errs ...error) {
 
 func logOf(t testing.TB, first, last, term uint64) *logStore {
 	t.Helper()
-	l := &logStore{log: mustWAL(t, vfs.NewMem()), running: new(atomic.Bool)}
+	none := func() (index, term uint64) { return 0, 0 }
+	l := &logStore{log: mustWAL(t, vfs.NewMem()), running: new(atomic.Bool), snapshot: none}
 	for i := first; last > 0 && i <= last; i++ {
 		mustSucceed(t, l.StoreLog(&raft.Log{Index: i, Term: term, Data: fmt.Append(nil, i)}))
 	}
@@ -84,6 +85,27 @@ func TestLogKeepsAllOfAnEntry(t *testing.T) {
 		if err := l.GetLog(index, new(raft.Log)); err != raft.ErrLogNotFound {
 			t.Errorf("GetLog(%d): %v", index, err)
 		}
+	}
+}
+
+func TestLogKnowsTheTermOfTheSnapshotBeforeIt(t *testing.T) {
+	l := logOf(t, 21, 30, 3)
+	for _, c := range []struct {
+		index, snapshot uint64
+		found           bool
+	}{{20, 20, true}, {19, 20, false}, {20, 19, false}, {31, 20, false}, {0, 0, false}, {1, 1, false}} {
+		l.snapshot = func() (index, term uint64) { return c.snapshot, 2 }
+		var got raft.Log
+		err := l.GetLog(c.index, &got)
+		if (err == nil) != c.found || c.found && (got.Index != c.index || got.Term != 2) || !c.found && err != raft.ErrLogNotFound {
+			t.Errorf("entry %d behind a snapshot at %d is %+v (%v)", c.index, c.snapshot, got, err)
+		}
+	}
+	// What is there comes from the log.
+	l.snapshot = func() (index, term uint64) { return 25, 9 }
+	var got raft.Log
+	if err := l.GetLog(25, &got); err != nil || got.Term != 3 {
+		t.Errorf("entry 25 is %+v (%v)", got, err)
 	}
 }
 

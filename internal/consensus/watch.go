@@ -163,7 +163,7 @@ func (g *Group) keep() {
 		case <-ticker.C:
 		}
 		i := g.current.Load()
-		if i == nil || g.Err() != nil || !g.due() {
+		if i == nil || g.Err() != nil || !g.due(i.raft.AppliedIndex()) {
 			continue
 		}
 		if err := g.take(i); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
@@ -172,10 +172,11 @@ func (g *Group) keep() {
 	}
 }
 
-// due says that the log has grown enough since the newest snapshot.
-func (g *Group) due() bool {
+// due says that the log has grown enough since the newest snapshot, up to what
+// was applied: a snapshot does not help against a tail that is not committed.
+func (g *Group) due(applied uint64) bool {
 	log := g.config.WAL
-	since := log.LastIndex() - min(log.LastIndex(), g.config.State.index())
+	since := applied - min(applied, g.config.State.index())
 	return since >= g.config.SnapshotEntries || since > 0 && log.Bytes() > logBytesMax
 }
 
