@@ -108,6 +108,9 @@ func (s *Service) Check(call Call) (*Operation, error) {
 	if len(call.ID) > CallIDBytesMax {
 		return nil, Errorf(Invalid, "a call id of %d bytes is over the limit of %d", len(call.ID), CallIDBytesMax)
 	}
+	if len(call.Args) > ArgsMax {
+		return nil, Errorf(TooLarge, "%d arguments are over the limit of %d", len(call.Args), ArgsMax)
+	}
 	var size int
 	for _, arg := range call.Args {
 		size += len(arg)

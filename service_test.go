@@ -177,6 +177,8 @@ func TestCheckSaysWhatIsWrongWithACall(t *testing.T) {
 			quorate.Invalid, "a call id of 97 bytes is over the limit of 96"},
 		{quorate.Call{Name: "PLUS", Args: args(strings.Repeat("k", quorate.ArgsBytesMax), "1")},
 			quorate.TooLarge, "arguments of 1048577 bytes are over the limit of 1048576"},
+		{quorate.Call{Name: "SUM", Args: make([][]byte, quorate.ArgsMax+1)},
+			quorate.TooLarge, "65537 arguments are over the limit of 65536"},
 		{quorate.Call{Name: "PLUS", Args: args("forbidden")}, quorate.Invalid, "this key is forbidden"},
 		{quorate.Call{Name: "PLUS", Args: args("huge")}, quorate.TooLarge, "this key is huge"},
 		{quorate.Call{Name: "PLUS", Args: args("broken")}, quorate.Panicked, "operation PLUS panicked"},

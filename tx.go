@@ -12,6 +12,8 @@ const (
 	KeyBytesMax = 4 << 10
 	// ArgsBytesMax bounds the arguments of one call, all together.
 	ArgsBytesMax = 1 << 20
+	// ArgsMax bounds the number of arguments of one call.
+	ArgsMax = 64 << 10
 	// ValueBytesMax bounds a value of the state: the largest argument, and
 	// room for what a table writes beside it.
 	ValueBytesMax = ArgsBytesMax + 1<<10
@@ -34,7 +36,8 @@ type ReadState interface {
 // that are given to Set.
 //
 // A scan shows the newest value of a key that is written while it runs, and
-// does not show a key that was added while it runs.
+// does not show a key that was added while it runs, nor one that was deleted
+// and added again.
 type State interface {
 	ReadState
 	Set(key, value []byte)
@@ -64,7 +67,8 @@ func (v *View) Get(key []byte) (value []byte, found bool) { return v.state.Get(k
 // Scan yields keys and values in order of the keys, from start up to but
 // without end. A nil end is the end of the state. Keys and values must not be
 // modified. In a command it shows the newest value of a key that is written
-// while it runs, and does not show a key that was added while it runs.
+// while it runs, and does not show a key that was added while it runs, nor one
+// that was deleted and added again.
 func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] { return v.state.Scan(start, end) }
 
 // Now is log time: the clock of the leader as it stamped the newest entry,

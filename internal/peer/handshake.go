@@ -22,17 +22,17 @@ type identity struct {
 // lanes both must belong to the same one: a node that lost its way, or an
 // address that was given to another cluster, is stopped here, before a byte
 // of raft is read.
-func (self identity) refusal(p preamble) Reason {
+func (i identity) refusal(p preamble) Reason {
 	switch {
-	case p.group != self.group:
+	case p.group != i.group:
 		return WrongGroup
 	case p.lane == Probe:
-	case self.cluster.IsZero() || p.cluster.IsZero():
+	case i.cluster.IsZero() || p.cluster.IsZero():
 		return NoCluster
-	case p.cluster != self.cluster:
+	case p.cluster != i.cluster:
 		return WrongCluster
 	}
-	if p.wanted != "" && p.wanted != self.member.ID {
+	if p.wanted != "" && p.wanted != i.member.ID {
 		return WrongNode
 	}
 	return accepted
