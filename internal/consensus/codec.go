@@ -191,7 +191,7 @@ func decodeAppend(body []byte, header raft.RPCHeader) (*raft.AppendEntriesReques
 	d := decode(body)
 	req := &raft.AppendEntriesRequest{
 		RPCHeader: header,
-		Term: d.u64(), PrevLogEntry: d.u64(), PrevLogTerm: d.u64(), LeaderCommitIndex: d.u64(),
+		Term:      d.u64(), PrevLogEntry: d.u64(), PrevLogTerm: d.u64(), LeaderCommitIndex: d.u64(),
 	}
 	count := d.uvarint()
 	if count > uint64(len(d.body)/entryBytesMin) {
@@ -242,7 +242,7 @@ func decodeVote(body []byte, header raft.RPCHeader) (*raft.RequestVoteRequest, e
 	d := decode(body)
 	req := &raft.RequestVoteRequest{
 		RPCHeader: header,
-		Term: d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64(), LeadershipTransfer: flag(d.u8(), 0),
+		Term:      d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64(), LeadershipTransfer: flag(d.u8(), 0),
 	}
 	return req, d.end()
 }
