@@ -342,11 +342,18 @@ func (g *Group) Propose(data []byte) ([]quorate.Reply, error) {
 		return nil, outcome(err, g.leaderAddr())
 	}
 	answer := future.Response().(applied)
-	if answer.err != nil {
+	switch {
+	case answer.err != nil:
 		return nil, outcome(answer.err, "")
+	case answer.replies == nil:
+		// The state reflected the entry before raft handed it on, which
+		// cannot be for one that this node has just proposed.
+		return nil, outcome(errPassedOver, "")
 	}
 	return answer.replies, nil
 }
+
+var errPassedOver = errors.New("the entry was applied already, and its answers are not known")
 
 // noteTransfer keeps since when raft has refused entries because leadership
 // is being transferred.
