@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
 // All has a field of each form, and answers with its arguments.
@@ -54,7 +55,7 @@ func mustFill(t testing.TB, args [][]byte) All {
 	if err != nil {
 		t.Fatalf("check %q: %v", args, err)
 	}
-	value, err := op.Apply(quorate.NewTx(scratch{}, quorate.Moment{}), args)
+	value, err := op.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), args)
 	if err != nil {
 		t.Fatalf("apply %q: %v", args, err)
 	}

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
 func TestTypeIsFoundUnderAnotherName(t *testing.T) {
-	on := newMemory(small)
+	on := memory.New(small)
 	if n, err := quorate.Do(t.Context(), on, Add{Key: "k", By: 5}); n != 5 || err != nil {
 		t.Errorf("Add, which is PLUS: %d %v", n, err)
 	}
@@ -23,7 +24,7 @@ func TestTypeIsFoundUnderAnotherName(t *testing.T) {
 	if n, err := quorate.Ask(t.Context(), on, Sum{Of: []int64{1, 2, 3}}); n != 6 || err != nil {
 		t.Errorf("a query: %d %v", n, err)
 	}
-	_, err := quorate.Do(t.Context(), newMemory(all), Add{Key: "k"})
+	_, err := quorate.Do(t.Context(), memory.New(all), Add{Key: "k"})
 	if quorate.CodeOf(err) != quorate.UnknownOperation || !strings.Contains(err.Error(), `"ADD"`) {
 		t.Errorf("a service without it: %v", err)
 	}
@@ -54,7 +55,7 @@ func TestDoTellsWhatTheExecutorAnswered(t *testing.T) {
 		{"two replies", make([]quorate.Reply, 2), 0, quorate.Internal, true},
 		{"a value of another kind", []quorate.Reply{{Value: quorate.BytesValue("3")}}, 0, quorate.Internal, true},
 	} {
-		on := executor(func(context.Context, []quorate.Call) []quorate.Reply { return c.replies })
+		on := memory.Func(func(context.Context, []quorate.Call) []quorate.Reply { return c.replies })
 		n, err := quorate.Do(t.Context(), on, Add{Key: "k"})
 		if n != c.n || quorate.CodeOf(err) != c.code || quorate.OutcomeUnknown(err) != c.unknown {
 			t.Errorf("%s: %d %v, unknown %v", c.name, n, err, quorate.OutcomeUnknown(err))
@@ -63,18 +64,18 @@ func TestDoTellsWhatTheExecutorAnswered(t *testing.T) {
 }
 
 func TestOnceNamesEveryCall(t *testing.T) {
-	on := newMemory(small)
+	on := memory.New(small)
 	calls := []quorate.Call{{Name: "PLUS", Args: [][]byte{[]byte("a")}}, {Name: "PLUS", Args: [][]byte{[]byte("b")}}}
 	for id, want := range map[quorate.CallID][]quorate.CallID{"x": {"x/0", "x/1"}, "": {"", ""}} {
-		on.calls = nil
+		on.Calls = nil
 		quorate.Once(on, id).Execute(t.Context(), calls)
-		if got := ids(on.calls); !slices.Equal(got, want) {
+		if got := ids(on.Calls); !slices.Equal(got, want) {
 			t.Errorf("id %q: %q, want %q", id, got, want)
 		}
 	}
-	on.calls = nil
+	on.Calls = nil
 	quorate.Once(on, "x").Execute(t.Context(), calls[:1])
-	if got := ids(on.calls); !slices.Equal(got, []quorate.CallID{"x"}) {
+	if got := ids(on.Calls); !slices.Equal(got, []quorate.CallID{"x"}) {
 		t.Errorf("one call: %q", got)
 	}
 	if calls[0].ID != "" {
@@ -90,15 +91,15 @@ func ids(calls []quorate.Call) (list []quorate.CallID) {
 }
 
 func TestStaleSaysHowOld(t *testing.T) {
-	on := newMemory(small)
+	on := memory.New(small)
 	calls := []quorate.Call{{Name: "SUM"}, {Name: "SUM"}}
 	for age, want := range map[time.Duration]quorate.Consistency{
 		time.Second: quorate.Consistency(time.Second), 0: 1, -time.Second: 1,
 	} {
-		on.calls = nil
+		on.Calls = nil
 		quorate.Stale(on, age).Execute(t.Context(), calls)
-		if len(on.calls) != 2 || on.calls[0].Read != want || on.calls[1].Read != want {
-			t.Errorf("%v: %v", age, on.calls)
+		if len(on.Calls) != 2 || on.Calls[0].Read != want || on.Calls[1].Read != want {
+			t.Errorf("%v: %v", age, on.Calls)
 		}
 	}
 	if calls[0].Read != 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
 // NextTicket hands out the next ticket of a queue.
@@ -46,7 +47,7 @@ var Tickets = quorate.Define("tickets",
 
 // A whole service, and how a program calls it.
 func Example() {
-	var on quorate.Executor = newMemory(Tickets) // in a program, a node of Tickets
+	var on quorate.Executor = memory.New(Tickets) // in a program, a node of Tickets
 	ctx := context.Background()
 
 	for range 2 {
@@ -74,7 +75,7 @@ func ExampleDefine() {
 
 // A call that may have taken effect is safe to send again under its id.
 func ExampleOnce() {
-	var on quorate.Executor = newMemory(Tickets) // in a program, a node of Tickets
+	var on quorate.Executor = memory.New(Tickets) // in a program, a node of Tickets
 	ctx := context.Background()
 
 	const id = "order-4711/ticket" // better: random, and kept with the order
@@ -91,7 +92,7 @@ func ExampleOnce() {
 
 // A stale answer needs no round to other nodes.
 func ExampleStale() {
-	var on quorate.Executor = newMemory(Tickets) // in a program, a node of Tickets
+	var on quorate.Executor = memory.New(Tickets) // in a program, a node of Tickets
 	ctx := context.Background()
 
 	nearby := quorate.Stale(on, time.Second)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
 // Add and what follows are operations that do as little as they can.
@@ -197,7 +198,7 @@ func TestCheckSaysWhatIsWrongWithACall(t *testing.T) {
 func TestCallsOfOtherVersions(t *testing.T) {
 	plus := mustOperation(t, small, "PLUS")
 	older, newer := [][]byte{[]byte("k")}, [][]byte{[]byte("k"), []byte("2"), []byte("3")}
-	value, err := plus.Apply(quorate.NewTx(scratch{map[string]string{}}, quorate.Moment{}), older)
+	value, err := plus.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), older)
 	if err != nil || value.Int() != 1 || plus.Newer(older) {
 		t.Errorf("a call with fewer arguments: %v %v, newer %v", value, err, plus.Newer(older))
 	}

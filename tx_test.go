@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
 // Script does to a Tx what a test wants. It stands for a command whose fields
@@ -88,20 +89,20 @@ func TestCommandThatFailsIsAnAnswer(t *testing.T) {
 		{"too large and then failing", quorate.Invalid, "a key must not be empty"},
 		{"goes on after a limit", quorate.Invalid, "a key must not be empty"},
 	} {
-		on := newMemory(scripted)
-		on.data["there"] = "x"
+		on := memory.New(scripted)
+		on.Data["there"] = "x"
 		_, err := quorate.Do(t.Context(), on, Script{c.name})
 		if quorate.CodeOf(err) != c.code || err != nil && err.Error() != c.want || quorate.OutcomeUnknown(err) {
 			t.Errorf("%s: %q %v, want %q %s", c.name, quorate.CodeOf(err), err, c.code, c.want)
 		}
-		if trace := len(on.data) != 1 || on.data["there"] != "x"; trace != (err == nil) {
+		if trace := len(on.Data) != 1 || on.Data["there"] != "x"; trace != (err == nil) {
 			t.Errorf("%s: left a trace: %v", c.name, trace)
 		}
 	}
 }
 
 func TestErrorOfACommandKeepsItsValue(t *testing.T) {
-	_, err := quorate.Do(t.Context(), newMemory(scripted), Script{"fails with a code"})
+	_, err := quorate.Do(t.Context(), memory.New(scripted), Script{"fails with a code"})
 	if e, ok := errors.AsType[*quorate.Error](err); !ok || e.Value.Int() != 3 || e.Outcome != quorate.NotApplied {
 		t.Errorf("got %#v", err)
 	}
@@ -109,7 +110,7 @@ func TestErrorOfACommandKeepsItsValue(t *testing.T) {
 
 func TestQueryThatFailsIsAnAnswer(t *testing.T) {
 	for name, want := range map[string]quorate.Code{"fails": quorate.Failed, "panics": quorate.Panicked} {
-		n, err := quorate.Ask(t.Context(), newMemory(scripted), Inquiry{name})
+		n, err := quorate.Ask(t.Context(), memory.New(scripted), Inquiry{name})
 		if quorate.CodeOf(err) != want || n.Kind() != quorate.None {
 			t.Errorf("%s: %v %v", name, n, err)
 		}
@@ -118,7 +119,7 @@ func TestQueryThatFailsIsAnAnswer(t *testing.T) {
 
 // What a panic says may differ from node to node; the answer must not.
 func TestPanicIsKeptOnTheNode(t *testing.T) {
-	_, err := quorate.Do(t.Context(), newMemory(scripted), Script{"panics"})
+	_, err := quorate.Do(t.Context(), memory.New(scripted), Script{"panics"})
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the answer says %v", err)
 	}
@@ -130,7 +131,7 @@ func TestPanicIsKeptOnTheNode(t *testing.T) {
 
 func TestRandIsTheSameForTheSameMoment(t *testing.T) {
 	draw := func(at quorate.Moment) (numbers [4]uint64) {
-		tx := quorate.NewTx(scratch{}, at)
+		tx := quorate.NewTx(memory.State{}, at)
 		for i := range numbers {
 			numbers[i] = tx.Rand().Uint64()
 		}
@@ -149,7 +150,7 @@ func TestRandIsTheSameForTheSameMoment(t *testing.T) {
 
 func TestTxAndViewShowTheirMoment(t *testing.T) {
 	at := quorate.Moment{Index: 9, Time: time.Unix(5, 0)}
-	state := scratch{map[string]string{"a": "1", "b": "2", "c": "3"}}
+	state := memory.State{"a": "1", "b": "2", "c": "3"}
 	tx, view := quorate.NewTx(state, at), quorate.NewView(state, at)
 	if tx.Index() != 9 || view.Index() != 9 || !tx.Now().Equal(at.Time) || !view.Now().Equal(at.Time) {
 		t.Errorf("index %d and %d, time %v and %v", tx.Index(), view.Index(), tx.Now(), view.Now())

@@ -21,6 +21,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/httpapi"
+	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
 
@@ -35,7 +36,7 @@ func post(handler http.Handler, path, body string) *httptest.ResponseRecorder {
 func answering(reply quorate.Reply) http.Handler {
 	return httpapi.New(httpapi.Config{
 		Service: kv.Service,
-		Executor: executor(func(context.Context, []quorate.Call) []quorate.Reply {
+		Executor: memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
 			return []quorate.Reply{reply}
 		}),
 	}).Handler()
@@ -109,7 +110,7 @@ func TestExecutorThatDoesNotAnswerIsAtFault(t *testing.T) {
 	var log bytes.Buffer
 	door := httpapi.New(httpapi.Config{
 		Service:  kv.Service,
-		Executor: executor(func(context.Context, []quorate.Call) []quorate.Reply { return nil }),
+		Executor: memory.Func(func(context.Context, []quorate.Call) []quorate.Reply { return nil }),
 		Log:      slog.New(slog.NewTextHandler(&log, nil)),
 	}).Handler()
 	response := post(door, "/inc", `{"key":1}`)
@@ -125,7 +126,7 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 	var log bytes.Buffer
 	door := httpapi.New(httpapi.Config{
 		Service:  kv.Service,
-		Executor: executor(func(context.Context, []quorate.Call) []quorate.Reply { panic("secret") }),
+		Executor: memory.Func(func(context.Context, []quorate.Call) []quorate.Reply { panic("secret") }),
 		Log:      slog.New(slog.NewTextHandler(&log, nil)),
 	}).Handler()
 	response := post(door, "/inc", `{"key":1}`)
@@ -159,7 +160,7 @@ func TestCallCarriesWhatTheRequestSays(t *testing.T) {
 	var left time.Duration
 	door := httpapi.New(httpapi.Config{
 		Service: kv.Service,
-		Executor: executor(func(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+		Executor: memory.Func(func(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 			deadline, _ := ctx.Deadline()
 			got, left = calls[0], time.Until(deadline)
 			return make([]quorate.Reply, 1)
@@ -202,7 +203,7 @@ func TestCallCarriesWhatTheRequestSays(t *testing.T) {
 }
 
 func TestBodyOverTheLimitIsRefusedBeforeItIsRead(t *testing.T) {
-	on := newMemory(kv.Service)
+	on := memory.New(kv.Service)
 	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: on}).Handler()
 	huge := `{"key":1,"value":"` + strings.Repeat("x", 3<<19) + `"}`
 	const want = `{"error":"the body is over the limit of 1572864 bytes","code":"too_large","outcome":"not_applied"}` + "\n"
@@ -221,13 +222,13 @@ func TestBodyOverTheLimitIsRefusedBeforeItIsRead(t *testing.T) {
 	if response.Code != 413 || response.Body.String() != want {
 		t.Errorf("not announced: %d %s", response.Code, response.Body)
 	}
-	if len(on.calls) > 0 {
+	if len(on.Calls) > 0 {
 		t.Error("a call reached the executor")
 	}
 }
 
 func TestLargestArgumentsPassInBase64(t *testing.T) {
-	on := newMemory(kv.Service)
+	on := memory.New(kv.Service)
 	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: on}).Handler()
 	value := bytes.Repeat([]byte{0xff}, quorate.ArgsBytesMax-1)
 	put := `{"key":"k","value":{"base64":"` + base64.StdEncoding.EncodeToString(value) + `"}}`
@@ -241,7 +242,7 @@ func TestLargestArgumentsPassInBase64(t *testing.T) {
 }
 
 func TestBytesThatAreNoJSONAreRefused(t *testing.T) {
-	on := newMemory(kv.Service)
+	on := memory.New(kv.Service)
 	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: on}).Handler()
 	for body, want := range map[string]string{
 		"{\"key\":\"\xff\",\"value\":1}":             "the body is not valid UTF-8",
@@ -256,19 +257,19 @@ func TestBytesThatAreNoJSONAreRefused(t *testing.T) {
 			t.Errorf("%.20q: %d %.300s, want %q", body, response.Code, response.Body, want)
 		}
 	}
-	if len(on.calls) > 0 {
+	if len(on.Calls) > 0 {
 		t.Error("a call reached the executor")
 	}
 }
 
 func TestBodyThatBreaksOffIsRefused(t *testing.T) {
-	on := newMemory(kv.Service)
+	on := memory.New(kv.Service)
 	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: on}).Handler()
 	broken := io.MultiReader(strings.NewReader(`{"key":1}`), brokenReader{})
 	response := httptest.NewRecorder()
 	door.ServeHTTP(response, httptest.NewRequest(http.MethodPost, "/inc", broken))
-	if response.Code != 400 || len(on.calls) > 0 {
-		t.Errorf("%d %s and %d calls", response.Code, response.Body, len(on.calls))
+	if response.Code != 400 || len(on.Calls) > 0 {
+		t.Errorf("%d %s and %d calls", response.Code, response.Body, len(on.Calls))
 	}
 }
 
@@ -297,7 +298,7 @@ func TestReadinessHasAReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		door := httpapi.New(httpapi.Config{
 			Service:  kv.Service,
-			Executor: newMemory(kv.Service),
+			Executor: memory.New(kv.Service),
 			Ready: func(ctx context.Context) error {
 				<-ctx.Done()
 				return errors.New("no leader yet")
@@ -324,7 +325,7 @@ func TestReadinessHasAReason(t *testing.T) {
 func TestStatusThatCannotBeShownIsAFailure(t *testing.T) {
 	config := httpapi.Config{
 		Service:  kv.Service,
-		Executor: newMemory(kv.Service),
+		Executor: memory.New(kv.Service),
 		Status:   func(context.Context) any { return []int{1} },
 		ContentHash: func(context.Context) (string, uint64, error) {
 			return "", 0, quorate.Errorf(quorate.Unavailable, "the node is closed")
@@ -379,7 +380,7 @@ func (Ping) Read(*quorate.View) (struct{}, error) { return struct{}{}, nil }
 func TestAnyServiceHasTheSameDoor(t *testing.T) {
 	tickets := quorate.Define("tickets", quorate.Write[Take]("NEXT.TICKET"), quorate.Read[Ping]("STATUS"))
 	door := httpapi.New(httpapi.Config{
-		Service: tickets, Executor: newMemory(tickets),
+		Service: tickets, Executor: memory.New(tickets),
 		Status: func(context.Context) any { return struct{}{} },
 	}).Handler()
 	for _, c := range []struct {
@@ -422,7 +423,7 @@ func TestSentenceAboutRoutesIsBounded(t *testing.T) {
 		quorate.Read[wide[[27]int]]("A27"), quorate.Read[wide[[28]int]]("A28"), quorate.Read[wide[[29]int]]("A29"),
 		quorate.Read[wide[[30]int]]("A30"), quorate.Read[wide[[31]int]]("A31"), quorate.Read[wide[[32]int]]("A32"),
 	)
-	door := httpapi.New(httpapi.Config{Service: service, Executor: newMemory(service)}).Handler()
+	door := httpapi.New(httpapi.Config{Service: service, Executor: memory.New(service)}).Handler()
 	sentence := post(door, "/nowhere", "").Body.String()
 	if !strings.Contains(sentence, "POST /a31, and more, POST /v1/{NAME}") {
 		t.Errorf("the sentence is %s", sentence)
@@ -446,7 +447,7 @@ func TestModeOfGinIsLeftAsItWas(t *testing.T) {
 }
 
 func TestConcurrentRequestsGetTheirOwnAnswers(t *testing.T) {
-	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: newMemory(kv.Service)}).Handler()
+	door := httpapi.New(httpapi.Config{Service: kv.Service, Executor: memory.New(kv.Service)}).Handler()
 	const clients, calls = 8, 200
 	var wg sync.WaitGroup
 	for client := range clients {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/httpapi"
+	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
 
@@ -103,7 +104,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				on := newMemory(kv.Service)
+				on := memory.New(kv.Service)
 				_, listener := mustServe(t, on)
 				start := time.Now()
 				conn := listener.dial(t)
@@ -126,7 +127,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 				if status != c.status {
 					t.Errorf("status %d, want %d: %s", status, c.status, answer)
 				}
-				if calls := len(on.calls); calls > 0 != (c.status == 200) {
+				if calls := len(on.Calls); calls > 0 != (c.status == 200) {
 					t.Errorf("%d calls reached the executor", calls)
 				}
 			})
@@ -136,7 +137,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 
 func TestHeaderOverTheLimitIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		on := newMemory(kv.Service)
+		on := memory.New(kv.Service)
 		_, listener := mustServe(t, on)
 		conn := listener.dial(t)
 		go func() {
@@ -145,7 +146,7 @@ func TestHeaderOverTheLimitIsRefused(t *testing.T) {
 		if status, _ := mustAnswer(t, conn); status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("status %d", status)
 		}
-		if len(on.calls) > 0 {
+		if len(on.Calls) > 0 {
 			t.Error("the call reached the executor")
 		}
 	})
@@ -156,7 +157,7 @@ func TestHeaderOverTheLimitIsRefused(t *testing.T) {
 func TestCallMayTakeAsLongAsItAsksFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended error
-		_, listener := mustServe(t, executor(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
+		_, listener := mustServe(t, memory.Func(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
 			select {
 			case <-time.After(59 * time.Second):
 				return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
@@ -179,7 +180,7 @@ func TestClientThatHangsUpEndsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		began := make(chan struct{})
-		_, listener := mustServe(t, executor(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
+		_, listener := mustServe(t, memory.Func(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
 			close(began)
 			<-ctx.Done()
 			ended <- ctx.Err()
@@ -201,7 +202,7 @@ func TestClientThatHangsUpEndsTheCall(t *testing.T) {
 func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := make(chan struct{})
-		server, listener := mustServe(t, executor(func(context.Context, []quorate.Call) []quorate.Reply {
+		server, listener := mustServe(t, memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
 			close(began)
 			<-time.After(3 * time.Second)
 			return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
@@ -225,7 +226,7 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 func TestShutdownEndsWhatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := make(chan struct{})
-		server, listener := mustServe(t, executor(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
+		server, listener := mustServe(t, memory.Func(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
 			close(began)
 			<-ctx.Done()
 			return []quorate.Reply{{Err: quorate.Errorf(quorate.Unavailable, "%v", ctx.Err())}}
@@ -247,7 +248,7 @@ func TestShutdownEndsWhatDoesNotEnd(t *testing.T) {
 }
 
 func TestServeSaysWhyItEnded(t *testing.T) {
-	server := httpapi.New(httpapi.Config{Service: kv.Service, Executor: newMemory(kv.Service)})
+	server := httpapi.New(httpapi.Config{Service: kv.Service, Executor: memory.New(kv.Service)})
 	listener := &pipes{make(chan net.Conn), make(chan struct{})}
 	err := server.Serve(brokenListener{listener})
 	if err == nil || !strings.Contains(err.Error(), "serve HTTP on pipes: the socket is gone") {
@@ -267,7 +268,7 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 		release := make(chan struct{})
 		door := httpapi.New(httpapi.Config{
 			Service: kv.Service,
-			Executor: executor(func(_ context.Context, calls []quorate.Call) []quorate.Reply {
+			Executor: memory.Func(func(_ context.Context, calls []quorate.Call) []quorate.Reply {
 				if len(calls[0].Args[1]) > 64<<10 {
 					<-release
 				}

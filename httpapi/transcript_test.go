@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/httpapi"
+	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
 
@@ -38,7 +39,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 func runTranscript(t *testing.T, file string) {
-	on := newMemory(kv.Service)
+	on := memory.New(kv.Service)
 	server := httpapi.New(httpapi.Config{
 		Service:     kv.Service,
 		Executor:    on,
@@ -65,8 +66,8 @@ func runTranscript(t *testing.T, file string) {
 	} else if got.String() != string(content) {
 		t.Errorf("the conversation of %s went\n%s", file, got.String())
 	}
-	if strings.HasPrefix(filepath.Base(file), "refused") && len(on.calls) > 0 {
-		t.Errorf("calls that are refused reached the executor: %v", on.calls)
+	if strings.HasPrefix(filepath.Base(file), "refused") && len(on.Calls) > 0 {
+		t.Errorf("calls that are refused reached the executor: %v", on.Calls)
 	}
 }
 

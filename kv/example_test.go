@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
 
 func ExamplePut() {
-	var on quorate.Executor = newMemory() // in a program, a node
+	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
 	value, err := quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: quorate.BytesValue("hello")})
@@ -18,7 +19,7 @@ func ExamplePut() {
 }
 
 func ExampleGet() {
-	var on quorate.Executor = newMemory() // in a program, a node
+	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
 	_, err := quorate.Ask(ctx, on, kv.Get{Key: "greeting"})
@@ -33,7 +34,7 @@ func ExampleGet() {
 }
 
 func ExampleDelete() {
-	var on quorate.Executor = newMemory() // in a program, a node
+	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
 	_, _ = quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: quorate.BytesValue("hello")})
@@ -47,7 +48,7 @@ func ExampleDelete() {
 }
 
 func ExampleInc() {
-	var on quorate.Executor = newMemory() // in a program, a node
+	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
 	for _, by := range []int64{1, 10, -4} {
@@ -61,7 +62,7 @@ func ExampleInc() {
 }
 
 func ExampleCas() {
-	var on quorate.Executor = newMemory() // in a program, a node
+	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
 	claim := kv.Cas{Key: "owner", Value: quorate.BytesValue("ann")} // if there is none

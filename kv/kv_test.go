@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
 
@@ -86,7 +87,7 @@ func TestOperations(t *testing.T) {
 		{"CAS", `{"key":1,"value":"x","expect":5}`, "string x"},
 		{"CAS", `{"key":1,"value":0,"expect":"x"}`, "integer 0"},
 	}
-	on := newMemory()
+	on := memory.New(kv.Service)
 	for _, s := range steps {
 		if got := show(mustCall(t, on, s.name, s.body)); got != s.want {
 			t.Fatalf("%s %s\n got %s\nwant %s", s.name, s.body, got, s.want)
@@ -95,7 +96,7 @@ func TestOperations(t *testing.T) {
 }
 
 func TestConflictCarriesWhatIsThere(t *testing.T) {
-	on := newMemory()
+	on := memory.New(kv.Service)
 	for _, c := range []struct {
 		body string
 		want quorate.Value
@@ -174,20 +175,20 @@ func TestCheckRefusesWhatCannotBeStored(t *testing.T) {
 }
 
 func TestGoCallersCannotStoreAnotherKind(t *testing.T) {
-	on := newMemory()
+	on := memory.New(kv.Service)
 	for _, v := range []quorate.Value{{}, quorate.BoolValue(true), quorate.UintValue(7), quorate.FloatValue(1)} {
 		_, err := quorate.Do(t.Context(), on, kv.Put{Key: "k", Value: v})
 		if quorate.CodeOf(err) != quorate.Invalid || quorate.OutcomeUnknown(err) {
 			t.Errorf("put of kind %s: %v", v.Kind(), err)
 		}
 	}
-	if on.index != 0 {
-		t.Errorf("%d calls reached the state", on.index)
+	if on.Index != 0 {
+		t.Errorf("%d calls reached the state", on.Index)
 	}
 }
 
 func TestLongestKeyAndValueFitTheState(t *testing.T) {
-	on := newMemory()
+	on := memory.New(kv.Service)
 	key := kv.Key(strings.Repeat("k", kv.KeyBytesMax))
 	value := quorate.BytesValue(strings.Repeat("v", quorate.ArgsBytesMax-kv.KeyBytesMax))
 	if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: value}); err != nil {
@@ -201,7 +202,7 @@ func TestLongestKeyAndValueFitTheState(t *testing.T) {
 // The lines of the golden file are what the state holds after each call. A
 // record that stands there must be read for ever.
 func TestStateIsLaidOutAsDrawn(t *testing.T) {
-	on := newMemory()
+	on := memory.New(kv.Service)
 	var got strings.Builder
 	for _, call := range []struct{ name, body string }{
 		{"INC", `{"key":"hits","value":300}`},
@@ -215,7 +216,7 @@ func TestStateIsLaidOutAsDrawn(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "%s %s\n", call.name, call.body)
 	}
-	for key, value := range (scratch{on.data}).Scan(nil, nil) {
+	for key, value := range on.Data.Scan(nil, nil) {
 		fmt.Fprintf(&got, "% x = % x\n", key, value)
 	}
 	const golden = "testdata/state-v1.txt"
@@ -235,8 +236,8 @@ func TestStateIsLaidOutAsDrawn(t *testing.T) {
 
 func TestRecordOfANewerVersionIsLeftAlone(t *testing.T) {
 	for _, record := range []string{"", "\x03x", "\x11\x00\x00\x00\x00\x00\x00\x00\x00", "\x01short", "\x12x"} {
-		on := newMemory()
-		on.data["kv\x00k"] = record
+		on := memory.New(kv.Service)
+		on.Data["kv\x00k"] = record
 		for name, body := range map[string]string{
 			"GET": `{"key":"k"}`, "INC": `{"key":"k"}`, "CAS": `{"key":"k","value":1}`,
 		} {
@@ -244,8 +245,8 @@ func TestRecordOfANewerVersionIsLeftAlone(t *testing.T) {
 				t.Errorf("%s on record % x: %s", name, record, show(reply))
 			}
 		}
-		if on.data["kv\x00k"] != record {
-			t.Errorf("record % x became % x", record, on.data["kv\x00k"])
+		if on.Data["kv\x00k"] != record {
+			t.Errorf("record % x became % x", record, on.Data["kv\x00k"])
 		}
 	}
 }
@@ -328,7 +329,7 @@ func TestRandomOperationsDoWhatAMapWouldDo(t *testing.T) {
 	}
 	t.Logf("replay with -seed %d", *seed)
 	r := rand.New(rand.NewPCG(*seed, 0))
-	on, want := newMemory(), make(model)
+	on, want := memory.New(kv.Service), make(model)
 	codes := make(map[quorate.Code]int)
 	for i := range 20_000 {
 		operation := randomOperation(r)
@@ -349,7 +350,7 @@ func TestRandomOperationsDoWhatAMapWouldDo(t *testing.T) {
 		}
 	}
 	keys := slices.Sorted(maps.Keys(want))
-	if len(on.data) != len(keys) {
-		t.Errorf("%d records for %d keys", len(on.data), len(keys))
+	if len(on.Data) != len(keys) {
+		t.Errorf("%d records for %d keys", len(on.Data), len(keys))
 	}
 }

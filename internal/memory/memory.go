@@ -1,0 +1,108 @@
+// Package memory runs a service on a state in memory, as one node without a
+// log would. It is for tests and examples of what needs an Executor.
+//
+// It keeps the rules that a node keeps towards a caller: a call is checked
+// first, a command that fails leaves no trace, and indexes rise. It remembers
+// no call ids, and nothing is durable.
+package memory
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate"
+)
+
+// Executor runs a service in memory. It may be used by many goroutines; its
+// fields may be touched only while nobody does.
+type Executor struct {
+	// Data is the state.
+	Data State
+	// Index is that of the last command.
+	Index uint64
+	// Calls is all that reached the executor.
+	Calls []quorate.Call
+
+	service *quorate.Service
+	mu      sync.Mutex // guards the fields while calls run
+}
+
+// New makes an executor with an empty state.
+func New(service *quorate.Service) *Executor {
+	return &Executor{service: service, Data: make(State)}
+}
+
+// Execute implements quorate.Executor.
+func (e *Executor) Execute(_ context.Context, calls []quorate.Call) []quorate.Reply {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.Calls = append(e.Calls, calls...)
+	replies := make([]quorate.Reply, len(calls))
+	for i, call := range calls {
+		replies[i] = e.run(call)
+	}
+	return replies
+}
+
+func (e *Executor) run(call quorate.Call) quorate.Reply {
+	op, err := e.service.Check(call)
+	if err != nil {
+		return quorate.Reply{Err: err}
+	}
+	// Log time and seed are always the same, so that examples are too.
+	at := quorate.Moment{Index: e.Index, Time: time.Unix(1_000_000, 0), Seed: 7}
+	if !op.Writes() {
+		value, err := op.Read(quorate.NewView(e.Data, at), call.Args)
+		return quorate.Reply{Value: value, Index: e.Index, Err: err}
+	}
+	e.Index++
+	at.Index++
+	after := maps.Clone(e.Data)
+	value, err := op.Apply(quorate.NewTx(after, at), call.Args)
+	if err == nil {
+		e.Data = after
+	}
+	return quorate.Reply{Value: value, Index: e.Index, Err: err}
+}
+
+// State is a quorate.State over a map.
+type State map[string]string
+
+// Get is the value under key, and whether there is one.
+func (s State) Get(key []byte) ([]byte, bool) {
+	value, found := s[string(key)]
+	return []byte(value), found
+}
+
+// Set stores value under key.
+func (s State) Set(key, value []byte) { s[string(key)] = string(value) }
+
+// Delete removes key.
+func (s State) Delete(key []byte) { delete(s, string(key)) }
+
+// Scan yields keys and values in order, from start up to but without end.
+func (s State) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for _, key := range slices.Sorted(maps.Keys(s)) {
+			value, still := s[key]
+			if !still || key < string(start) || end != nil && key >= string(end) {
+				continue
+			}
+			if !yield([]byte(key), []byte(value)) {
+				return
+			}
+		}
+	}
+}
+
+// Func is an Executor made of a function.
+type Func func(ctx context.Context, calls []quorate.Call) []quorate.Reply
+
+// Execute implements quorate.Executor.
+func (f Func) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+	return f(ctx, calls)
+}
