@@ -76,7 +76,7 @@ func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Repl
 	wait := retryMin
 	for len(calls) > 0 {
 		changed := n.changed()
-		answered := n.try(ctx, calls[:part(calls)])
+		answered := n.try(ctx, calls[:part(calls)], changed)
 		settled := settle(answered)
 		replies, calls = append(replies, answered[:settled]...), calls[settled:]
 		switch {
@@ -150,7 +150,7 @@ func (n *Node) changed() <-chan struct{} {
 
 // try answers calls once: here if this node leads, else by passing them on to
 // the leader.
-func (n *Node) try(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+func (n *Node) try(ctx context.Context, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
 	c := n.core.Load()
 	if c == nil {
 		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "the cluster has not formed yet: not all of its first members have seen each other"))
@@ -162,7 +162,7 @@ func (n *Node) try(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 	if leader.ID == "" {
 		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "there is no leader: a majority of the members must be up and see each other"))
 	}
-	return n.forward(ctx, leader, calls)
+	return n.forward(ctx, leader, calls, changed)
 }
 
 // lead answers calls on the leader. Queries alone are answered from the state

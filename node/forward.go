@@ -45,17 +45,39 @@ func (n *Node) serve() {
 	n.port.Handle(peer.Control, kindStatus, n.serveStatus)
 }
 
-// forward passes calls on to the leader. It is never done twice with a call
-// that may have arrived.
-func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.Call) []quorate.Reply {
+// answered is what came of calls that were passed on.
+type answered struct {
+	body []byte
+	err  error
+}
+
+// forward passes calls on to the leader. It is never done twice with a command
+// that may have arrived. Queries are not waited for once there may be another
+// leader: this one may be paused, and they can be asked again.
+func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
 	left := time.Until(deadline(ctx))
 	body := binary.AppendUvarint(nil, uint64(max(left.Milliseconds(), 1)))
 	body = entry.AppendCalls(body, calls)
-	answer, err := n.port.Call(ctx, leader, peer.Calls, kindExecute, body)
-	if err != nil {
-		return refuse(make([]quorate.Reply, len(calls)), n.unavailable(calls, !errors.Is(err, peer.ErrUnsent), err))
+	if n.anyWrites(calls) {
+		changed = nil
 	}
-	replies, err := entry.ReadReplies(answer)
+	got := make(chan answered, 1)
+	var a answered
+	if err := n.port.Send(leader, peer.Calls, kindExecute, body, func(body []byte, err error) { got <- answered{body, err} }); err != nil {
+		a.err = err
+	} else {
+		select {
+		case a = <-got:
+		case <-ctx.Done():
+			a.err = ctx.Err()
+		case <-changed:
+			a.err = errLeaderChanged
+		}
+	}
+	if a.err != nil {
+		return refuse(make([]quorate.Reply, len(calls)), n.unavailable(calls, !errors.Is(a.err, peer.ErrUnsent), a.err))
+	}
+	replies, err := entry.ReadReplies(a.body)
 	if err == nil && len(replies) != len(calls) {
 		err = fmt.Errorf("%d answers came to %d calls", len(replies), len(calls))
 	}
@@ -64,6 +86,8 @@ func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.
 	}
 	return replies
 }
+
+var errLeaderChanged = errors.New("the leader changed meanwhile")
 
 // deadline is that of a context which has one: Execute sees to it.
 func deadline(ctx context.Context) time.Time {

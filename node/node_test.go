@@ -208,6 +208,24 @@ func TestLeaderCutOffNeverAnswersAndItsCallsAreUnknown(t *testing.T) {
 	})
 }
 
+func TestReadIsNotHeldByALeaderThatFellSilent(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3)
+		defer c.close()
+		through := c.follower()
+		c.inc(through, "hits") // from now on it is connected to the leader
+		c.isolate(c.leader())
+		start := time.Now()
+		if got := c.read(through, "hits"); got != 1 {
+			t.Errorf("it reads %d", got)
+		}
+		if took := time.Since(start); took > 4500*time.Millisecond {
+			t.Errorf("the read took %v", took)
+		}
+		c.heal()
+	})
+}
+
 func TestFollowerPastTheCutLogGetsTheState(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := newCluster(t, 3)
