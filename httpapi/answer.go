@@ -219,7 +219,11 @@ func harden(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, bodyBytesMax)
-		next.ServeHTTP(w, r)
+		// On a copy: the server looks at the body of its own request to see
+		// whether the client still waits to be told to send it, and would read
+		// all of it before a refusal goes out.
+		bounded := *r
+		bounded.Body = http.MaxBytesReader(w, r.Body, bodyBytesMax)
+		next.ServeHTTP(w, &bounded)
 	})
 }
