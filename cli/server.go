@@ -15,8 +15,8 @@ import (
 	"github.com/quorate/quorate/node"
 )
 
-// drainMax is how long a node that is told to end may take to answer what is
-// under way, and again to hand its leadership over.
+// drainMax is how long a node that is told to end may take to hand its
+// leadership over and answer what is under way, and again to close.
 const drainMax = 10 * time.Second
 
 // server is a node with its doors, from start to end.
@@ -97,11 +97,13 @@ func (s *server) run(ctx context.Context) error {
 	return s.stopped(n.Err(), cmp.Or(doorErr, err))
 }
 
-// end answers what is under way, hands leadership over and closes the node.
+// end hands leadership over, answers what is under way and closes the node.
 func (s *server) end(ctx context.Context, door *httpapi.Server, n *node.Node) error {
 	ctx = context.WithoutCancel(ctx)
 	drain, cancel := context.WithTimeout(ctx, drainMax)
 	defer cancel()
+	// First of all: the others serve on while this one waits for its clients.
+	n.HandOver(drain)
 	if err := door.Shutdown(drain); err != nil {
 		s.config.Log.Warn("some calls were not answered", slog.Any("error", err))
 	}

@@ -287,6 +287,15 @@ func (n *Node) fail(err error) {
 	}
 }
 
+// HandOver gives leadership to another node if this one leads, so that the
+// others need not wait until they miss it. It returns when another leads, when
+// ctx ends, or after 2 s at the latest. The node serves on.
+func (n *Node) HandOver(ctx context.Context) {
+	if c := n.core.Load(); c != nil && n.ctx.Err() == nil {
+		c.group.HandOver(ctx)
+	}
+}
+
 // Close refuses new calls, answers those under way, gives leadership to
 // another node and closes this one. If ctx ends it does not wait for calls and
 // leadership. It returns why the node stopped by itself, if it did.
