@@ -131,7 +131,7 @@ func OpenState(o StateOptions) (*State, error) {
 	s := &State{options: o, disk: make(token, 1), sources: make(map[*source]struct{})}
 	var err error
 	if s.newest, err = s.load(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.path(noteFile), err)
+		return nil, fmt.Errorf("read %s: %w; make the node anew from an empty directory", s.path(noteFile), err)
 	}
 	if err := s.removeOthers(s.generation()); err != nil {
 		return nil, err

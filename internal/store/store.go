@@ -183,7 +183,9 @@ func pebbleOptions(o Options, fail *failure) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { fail.set(fmt.Errorf("write state %s: %w", o.Dir, err)) },
 			// Whoever met it gets an error too.
-			DataCorruption: func(info pebble.DataCorruptionInfo) { fail.set(fmt.Errorf("read state %s: %v", o.Dir, info)) },
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				fail.set(fmt.Errorf("the state is damaged in %s: %v; make the node anew from an empty directory", info.Path, info.Details))
+			},
 		},
 	}
 	options.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBits)
