@@ -248,7 +248,7 @@ func TestNodeWithManyKeysAnswersSoonAfterItsDeath(t *testing.T) {
 	c.kill(victim)
 	start := time.Now()
 	c.start(victim)
-	c.waitFor(10*time.Second, "the node answers", func() error {
+	c.waitFor(20*time.Second, "the node answers", func() error {
 		if n, err := c.get(victim, strconv.Itoa(keys)); err != nil || n != int64(keys) {
 			return fmt.Errorf("%d, %v", n, err)
 		}
@@ -256,7 +256,8 @@ func TestNodeWithManyKeysAnswersSoonAfterItsDeath(t *testing.T) {
 	})
 	took := time.Since(start)
 	t.Logf("with %d keys a node answered %v after it was started again", keys, took.Round(time.Millisecond))
-	if took > 3*time.Second {
-		t.Errorf("a node with %d keys took %v to answer, over 3s", keys, took)
+	// Alone on the machine, 3 s; other tests may run beside the small counts.
+	if limit := time.Duration(count(10, 3)) * time.Second; took > limit {
+		t.Errorf("a node with %d keys took %v to answer, over %v", keys, took, limit)
 	}
 }
