@@ -304,3 +304,24 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
+	for _, head := range []string{
+		"POST /put HTTP/1.1\r\nHost: here\r\nContent-Length: 200000000\r\nExpect: 100-continue\r\n\r\n",
+		"POST /nope HTTP/1.1\r\nHost: here\r\nContent-Length: 200\r\nExpect: 100-continue\r\n\r\n",
+		"POST /put HTTP/1.1\r\nHost: here\r\nContent-Length: 200\r\nExpect: 100-continue\r\nQuorate-Timeout: never\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, listener := mustServe(t, memory.New(kv.Service))
+			conn := listener.dial(t)
+			start := time.Now()
+			if _, err := io.WriteString(conn, head); err != nil {
+				t.Fatal(err)
+			}
+			status, _ := mustAnswer(t, conn)
+			if took := time.Since(start); took > time.Second || status < 400 {
+				t.Errorf("%q: answered %d after %v", head, status, took)
+			}
+		})
+	}
+}

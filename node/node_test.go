@@ -92,6 +92,23 @@ func TestWritesGoOnWithoutTheLeader(t *testing.T) {
 	})
 }
 
+func TestHandOverMovesLeadershipAndTheNodeServesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3)
+		defer c.close()
+		c.inc(0, "hits")
+		old := c.leader()
+		c.nodes[old].HandOver(t.Context())
+		if role := c.nodes[old].Status(t.Context()).Role; role == node.Leader {
+			t.Error("it still leads")
+		}
+		if got := c.inc(old, "hits"); got != 2 {
+			t.Errorf("through the node that handed over, the second increment answers %d", got)
+		}
+		c.converged()
+	})
+}
+
 func TestPipelineTakesEffectInOrder(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
