@@ -21,6 +21,7 @@ const (
 	IDReused         Code = "id_reused"         // the call id belongs to another call
 	Unavailable      Code = "unavailable"       // no leader or no majority in time
 	Overloaded       Code = "overloaded"        // a queue is full; try later
+	TooOld           Code = "too_old"           // the copy is older than the read tolerates
 	Failed           Code = "failed"            // a command returned an error without a code
 	Panicked         Code = "panicked"          // a command panicked; it left no trace
 	Internal         Code = "internal"          // the node is at fault

@@ -80,6 +80,10 @@ type Reply struct {
 	// Index is where in the log the call took effect, or up to where the
 	// state that was read reflects the log. Zero if it did not get there.
 	Index uint64
+	// Age is how old the state may be that a read saw which tolerates age:
+	// it reflects all that was acknowledged this long before the answer.
+	// Zero for all others.
+	Age time.Duration
 	// Err is nil, or an *Error.
 	Err error
 }
@@ -152,8 +156,10 @@ func NewCall(operation any) (Call, error) {
 // id/0, id/1 and so on. An empty id changes nothing.
 func Once(on Executor, id CallID) Executor { return once{on, id} }
 
-// Stale lets queries that go through it be answered from a nearby copy that
-// is at most atMost old, which needs no round to other nodes.
+// Stale lets queries that go through it be answered from the nearest copy if
+// that is at most atMost old, which needs no round to other nodes most of the
+// time. If the copy is older and news cannot be had at once, they fail with
+// TooOld. Reply.Age says how old it was.
 func Stale(on Executor, atMost time.Duration) Executor {
 	return stale{on, Consistency(max(atMost, 1))}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -27,7 +28,7 @@ func statusOf(code quorate.Code) int {
 		return http.StatusNotFound
 	case quorate.IDReused:
 		return http.StatusUnprocessableEntity
-	case quorate.Unavailable, quorate.Overloaded:
+	case quorate.Unavailable, quorate.Overloaded, quorate.TooOld:
 		return http.StatusServiceUnavailable
 	case quorate.Internal, quorate.Panicked:
 		return http.StatusInternalServerError
@@ -95,21 +96,28 @@ func appendString(dst []byte, text string) []byte {
 	return quoted
 }
 
-// appendReply writes a reply without an error as JSON.
-func appendReply(dst []byte, reply quorate.Reply) ([]byte, error) {
+// appendReply writes a reply without an error as JSON. The age goes with a
+// read that tolerates one.
+func appendReply(dst []byte, reply quorate.Reply, aged bool) ([]byte, error) {
 	dst, err := reply.Value.AppendJSON(append(dst, `{"value":`...))
 	if err != nil {
 		return nil, err
 	}
 	dst = strconv.AppendUint(append(dst, `,"index":`...), reply.Index, 10)
+	if aged {
+		dst = appendString(append(dst, `,"age":`...), reply.Age.Round(ageUnit).String())
+	}
 	return append(dst, "}\n"...), nil
 }
 
+// ageUnit is how finely the age of an answer is told.
+const ageUnit = time.Microsecond
+
 // succeed answers with the value of a reply.
-func (s *Server) succeed(c *gin.Context, reply quorate.Reply) {
+func (s *Server) succeed(c *gin.Context, reply quorate.Reply, aged bool) {
 	answer := s.buffer()
 	defer s.release(answer)
-	body, err := appendReply(answer.AvailableBuffer(), reply)
+	body, err := appendReply(answer.AvailableBuffer(), reply, aged)
 	if err != nil {
 		panic(fmt.Errorf("write a value as JSON: %w", err))
 	}

@@ -61,7 +61,7 @@ func (s *Server) lookup(name string) (*quorate.Operation, bool) {
 
 // execute answers one request for an operation.
 func (s *Server) execute(c *gin.Context, op *quorate.Operation) {
-	reply, err := s.run(c, op)
+	call, reply, err := s.run(c, op)
 	if err == nil {
 		err = reply.Err
 	}
@@ -69,16 +69,15 @@ func (s *Server) execute(c *gin.Context, op *quorate.Operation) {
 		s.fail(c, op, err)
 		return
 	}
-	s.succeed(c, reply)
+	s.succeed(c, reply, call.Read > 0)
 }
 
-// run makes a call of a request and runs it. An error of its own means that
-// nothing reached the Executor.
-func (s *Server) run(c *gin.Context, op *quorate.Operation) (quorate.Reply, error) {
-	call := quorate.Call{Name: op.Name()}
+// run makes a call of a request and runs it.
+func (s *Server) run(c *gin.Context, op *quorate.Operation) (call quorate.Call, reply quorate.Reply, err error) {
+	call.Name = op.Name()
 	timeout, err := readSettings(c.Request, op, &call)
 	if err != nil {
-		return quorate.Reply{}, err
+		return call, reply, err
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), timeout)
 	defer cancel()
@@ -87,17 +86,17 @@ func (s *Server) run(c *gin.Context, op *quorate.Operation) (quorate.Reply, erro
 		case s.large <- struct{}{}:
 			defer func() { <-s.large }()
 		case <-ctx.Done():
-			return quorate.Reply{}, quorate.Errorf(quorate.Overloaded, "%d large bodies are under way, which is the limit", bodiesLargeMax)
+			return call, reply, quorate.Errorf(quorate.Overloaded, "%d large bodies are under way, which is the limit", bodiesLargeMax)
 		}
 	}
 	if call.Args, err = s.readArgs(c, op); err != nil {
-		return quorate.Reply{}, err
+		return call, reply, err
 	}
 	replies := s.config.Executor.Execute(ctx, []quorate.Call{call})
 	if len(replies) != 1 {
-		return quorate.Reply{Err: fmt.Errorf("the executor gave %d replies to one call", len(replies))}, nil
+		return call, reply, fmt.Errorf("the executor gave %d replies to one call", len(replies))
 	}
-	return replies[0], nil
+	return call, replies[0], nil
 }
 
 // readArgs makes arguments of the body.

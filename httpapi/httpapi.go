@@ -10,9 +10,10 @@
 //	POST /v1/INC  {"key":1,"value":5}        the same; the name in any case
 //	     Quorate-Timeout: 500ms              1ms to 60s, or plain milliseconds; default 5s
 //	     Idempotency-Key: 7f3a…              retries under this id take effect once
-//	     ?stale=500ms                        on queries: an answer may be this old
+//	     ?stale=500ms                        on queries: an answer may be this old, up to 1h
 //
 //	200  {"value":7,"index":18}
+//	200  {"value":7,"index":18,"age":"12ms"} with ?stale: all acknowledged 12 ms ago is in it
 //	409  {"error":"key \"1\" holds a string, not an integer","code":"wrong_type","outcome":"not_applied"}
 //
 //	GET  /v1/status                          ?content_hash=true adds content_hash and content_index

@@ -163,21 +163,22 @@ func TestCallCarriesWhatTheRequestSays(t *testing.T) {
 		Executor: memory.Func(func(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 			deadline, _ := ctx.Deadline()
 			got, left = calls[0], time.Until(deadline)
-			return make([]quorate.Reply, 1)
+			return []quorate.Reply{{Age: time.Duration(calls[0].Read) / 3}}
 		}),
 	}).Handler()
 	for _, c := range []struct {
 		path, timeout, id string
 		want              quorate.Call
 		left              time.Duration
+		age               string
 	}{
-		{"/inc", "", "", quorate.Call{Name: "INC"}, 5 * time.Second},
-		{"/inc", "1ms", "", quorate.Call{Name: "INC"}, time.Millisecond},
-		{"/inc", "60s", "", quorate.Call{Name: "INC"}, time.Minute},
-		{"/v1/inc", "250", "a b", quorate.Call{Name: "INC", ID: "a b"}, 250 * time.Millisecond},
-		{"/get?stale=500ms", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(500 * time.Millisecond)}, 5 * time.Second},
-		{"/get?stale=20", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(20 * time.Millisecond)}, 5 * time.Second},
-		{"/get", "", "an id on a query", quorate.Call{Name: "GET"}, 5 * time.Second},
+		{"/inc", "", "", quorate.Call{Name: "INC"}, 5 * time.Second, ""},
+		{"/inc", "1ms", "", quorate.Call{Name: "INC"}, time.Millisecond, ""},
+		{"/inc", "60s", "", quorate.Call{Name: "INC"}, time.Minute, ""},
+		{"/v1/inc", "250", "a b", quorate.Call{Name: "INC", ID: "a b"}, 250 * time.Millisecond, ""},
+		{"/get?stale=600ms", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(600 * time.Millisecond)}, 5 * time.Second, `,"age":"200ms"`},
+		{"/get?stale=20", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(20 * time.Millisecond)}, 5 * time.Second, `,"age":"6.667ms"`},
+		{"/get", "", "an id on a query", quorate.Call{Name: "GET"}, 5 * time.Second, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) { // so that no time passes
 			request := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(`{"key":7}`))
@@ -189,7 +190,8 @@ func TestCallCarriesWhatTheRequestSays(t *testing.T) {
 			}
 			response := httptest.NewRecorder()
 			door.ServeHTTP(response, request)
-			if response.Code != 200 || response.Body.String() != "{\"value\":null,\"index\":0}\n" {
+			want := `{"value":null,"index":0` + c.age + "}\n"
+			if response.Code != 200 || response.Body.String() != want {
 				t.Errorf("%s: %d %s", c.path, response.Code, response.Body)
 			}
 			if got.Name != c.want.Name || got.ID != c.want.ID || got.Read != c.want.Read || left != c.left {

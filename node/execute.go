@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate"
@@ -24,7 +25,8 @@ const (
 
 // Execute implements quorate.Executor. A context without a deadline gets one
 // of 5 s. Calls that were surely not applied, because there was no leader or
-// it changed, are tried again until then.
+// it changed, are tried again until then; so are those of which that is not
+// known if they carry an id.
 func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 	replies := make([]quorate.Reply, len(calls))
 	if !n.calls.add() {
@@ -73,12 +75,16 @@ func (n *Node) check(calls []quorate.Call, replies []quorate.Reply) (sound []quo
 // ctx ends.
 func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 	replies := make([]quorate.Reply, 0, len(calls))
+	// doubted says of a call that an attempt at it may yet take effect.
+	doubted := make([]bool, len(calls))
 	wait := retryMin
 	for len(calls) > 0 {
 		changed := n.changed()
-		answered := n.try(ctx, calls[:part(calls)], changed)
-		settled := settle(answered)
-		replies, calls = append(replies, answered[:settled]...), calls[settled:]
+		tried := calls[:part(calls)]
+		answered := n.try(ctx, tried, changed)
+		n.suspect(tried, answered, doubted)
+		settled := n.settle(tried, answered)
+		replies, calls, doubted = append(replies, answered[:settled]...), calls[settled:], doubted[settled:]
 		switch {
 		case settled > 0 && quorate.OutcomeUnknown(answered[settled-1].Err):
 			// The call may still take effect. Those behind it must not
@@ -88,12 +94,38 @@ func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Repl
 		case settled == len(answered):
 			wait = retryMin
 		case !n.pause(ctx, changed, wait):
-			return append(replies, refuse(make([]quorate.Reply, len(calls)), answered[settled].Err)...)
+			replies = append(replies, answered[settled:]...)
+			return append(replies, refuse(make([]quorate.Reply, len(calls)-len(answered[settled:])),
+				quorate.Errorf(quorate.Unavailable, "not tried: there was no time left after the calls before it"))...)
 		default:
 			wait = min(2*wait, retryMax)
 		}
 	}
 	return replies
+}
+
+// suspect takes down which attempts may yet take effect, and corrects answers to
+// calls of which an earlier one may: that the last attempt was surely not
+// applied says nothing of the one before.
+func (n *Node) suspect(calls []quorate.Call, replies []quorate.Reply, doubted []bool) {
+	for i, r := range replies {
+		switch {
+		case quorate.OutcomeUnknown(r.Err):
+			doubted[i] = doubted[i] || n.writes(calls[i])
+		case doubted[i] && !remembered(r):
+			replies[i].Err = &quorate.Error{Code: quorate.CodeOf(r.Err), Outcome: quorate.Unknown,
+				Message: "it is not known whether an earlier attempt was applied; the last was not: " + r.Err.Error()}
+		}
+	}
+}
+
+// remembered says that a reply is what all attempts at a call come to: its
+// first answer, or that it has none because its id belongs to another call.
+// Without an index it did not get as far as the log; and the log refuses a call
+// for lack of room too, which it does not remember.
+func remembered(r quorate.Reply) bool {
+	code := quorate.CodeOf(r.Err)
+	return r.Err == nil || r.Index > 0 && code != quorate.Overloaded && code != quorate.TooLarge
 }
 
 // part is how many of the first calls are tried at once.
@@ -108,16 +140,24 @@ func part(calls []quorate.Call) int {
 }
 
 // settle is how many of the first replies stay. Those behind it are the last
-// ones, and all of calls that nothing was done with: they may be tried again. To
-// try a call again that stands before one which took effect would be to do that
-// one twice.
-func settle(replies []quorate.Reply) int {
-	n := len(replies)
-	for n > 0 && untouched(replies[n-1]) {
-		n--
+// ones, and all of calls that may be tried again: nothing was done with them, or
+// doing it again changes nothing. To try a call again that stands before one
+// which took effect would be to do that one twice.
+func (n *Node) settle(calls []quorate.Call, replies []quorate.Reply) int {
+	stay := len(replies)
+	for stay > 0 && (untouched(replies[stay-1]) || lost(replies[stay-1]) && n.repeatable(calls[stay-1])) {
+		stay--
 	}
-	return n
+	return stay
 }
+
+// lost says that it is not known what came of a call.
+func lost(r quorate.Reply) bool {
+	return r.Index == 0 && quorate.CodeOf(r.Err) == quorate.Unavailable && quorate.OutcomeUnknown(r.Err)
+}
+
+// repeatable says that to run a call again is to run it once.
+func (n *Node) repeatable(call quorate.Call) bool { return call.ID != "" || !n.writes(call) }
 
 // untouched says that a call got no further than to a node which could not
 // serve it. A command may answer with the same code, but its answer has an index.
@@ -148,21 +188,32 @@ func (n *Node) changed() <-chan struct{} {
 	return nil
 }
 
-// try answers calls once: here if this node leads, else by passing them on to
-// the leader.
+// try answers calls once: queries alone from the state of this node, all else
+// on the leader, by passing them on to it if that is another node.
 func (n *Node) try(ctx context.Context, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
 	c := n.core.Load()
 	if c == nil {
-		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "the cluster has not formed yet: not all of its first members have seen each other"))
+		return refuse(make([]quorate.Reply, len(calls)), forming())
+	}
+	if !n.anyWrites(calls) {
+		return n.read(ctx, c, calls, changed)
 	}
 	if c.group.Leads() {
 		return n.lead(ctx, c, calls)
 	}
 	leader := c.group.Leader()
 	if leader.ID == "" {
-		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "there is no leader: a majority of the members must be up and see each other"))
+		return refuse(make([]quorate.Reply, len(calls)), noLeader())
 	}
 	return n.forward(ctx, leader, calls, changed)
+}
+
+func forming() *quorate.Error {
+	return quorate.Errorf(quorate.Unavailable, "the cluster has not formed yet: not all of its first members have seen each other")
+}
+
+func noLeader() *quorate.Error {
+	return quorate.Errorf(quorate.Unavailable, "there is no leader: a majority of the members must be up and see each other")
 }
 
 // lead answers calls on the leader. Queries alone are answered from the state
@@ -178,13 +229,11 @@ func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorat
 	return n.machine.Read(calls)
 }
 
-func (n *Node) anyWrites(calls []quorate.Call) bool {
-	for _, call := range calls {
-		if op, ok := n.service.Lookup(call); ok && op.Writes() {
-			return true
-		}
-	}
-	return false
+func (n *Node) anyWrites(calls []quorate.Call) bool { return slices.ContainsFunc(calls, n.writes) }
+
+func (n *Node) writes(call quorate.Call) bool {
+	op, ok := n.service.Lookup(call)
+	return ok && op.Writes()
 }
 
 // unavailable is the error of calls that were passed on and not answered.

@@ -19,6 +19,7 @@ const (
 	kindHello peer.Kind = consensus.KindsEnd + iota
 	kindExecute
 	kindStatus
+	kindIndex
 )
 
 // Calls on their way to the leader are a uvarint of the milliseconds that are
@@ -43,41 +44,26 @@ func (n *Node) serve() {
 	n.port.Handle(peer.Probe, kindHello, n.serveHello)
 	n.port.Handle(peer.Calls, kindExecute, n.serveExecute)
 	n.port.Handle(peer.Control, kindStatus, n.serveStatus)
-}
-
-// answered is what came of calls that were passed on.
-type answered struct {
-	body []byte
-	err  error
+	n.port.Handle(peer.Control, kindIndex, n.serveIndex)
 }
 
 // forward passes calls on to the leader. It is never done twice with a command
-// that may have arrived. Queries are not waited for once there may be another
-// leader: this one may be paused, and they can be asked again.
+// without an id that may have arrived. What may be done twice is not waited for
+// once there may be another leader: this one may be paused.
 func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
 	left := time.Until(deadline(ctx))
 	body := binary.AppendUvarint(nil, uint64(max(left.Milliseconds(), 1)))
 	body = entry.AppendCalls(body, calls)
-	if n.anyWrites(calls) {
-		changed = nil
-	}
-	got := make(chan answered, 1)
-	var a answered
-	if err := n.port.Send(leader, peer.Calls, kindExecute, body, func(body []byte, err error) { got <- answered{body, err} }); err != nil {
-		a.err = err
-	} else {
-		select {
-		case a = <-got:
-		case <-ctx.Done():
-			a.err = ctx.Err()
-		case <-changed:
-			a.err = errLeaderChanged
+	for _, call := range calls {
+		if !n.repeatable(call) {
+			changed = nil
 		}
 	}
-	if a.err != nil {
-		return refuse(make([]quorate.Reply, len(calls)), n.unavailable(calls, !errors.Is(a.err, peer.ErrUnsent), a.err))
+	answer, err := n.send(ctx, leader, peer.Calls, kindExecute, body, changed)
+	if err != nil {
+		return refuse(make([]quorate.Reply, len(calls)), n.unavailable(calls, !errors.Is(err, peer.ErrUnsent), err))
 	}
-	replies, err := entry.ReadReplies(a.body)
+	replies, err := entry.ReadReplies(answer)
 	if err == nil && len(replies) != len(calls) {
 		err = fmt.Errorf("%d answers came to %d calls", len(replies), len(calls))
 	}
@@ -85,6 +71,29 @@ func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.
 		return refuse(make([]quorate.Reply, len(calls)), n.unavailable(calls, true, err))
 	}
 	return replies
+}
+
+// answered is what another node answered.
+type answered struct {
+	body []byte
+	err  error
+}
+
+// send asks another node and waits for the answer, until ctx ends or there may
+// be another leader; changed may be nil.
+func (n *Node) send(ctx context.Context, to peer.Member, lane peer.Lane, kind peer.Kind, body []byte, changed <-chan struct{}) ([]byte, error) {
+	got := make(chan answered, 1)
+	if err := n.port.Send(to, lane, kind, body, func(body []byte, err error) { got <- answered{body, err} }); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-got:
+		return a.body, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-changed:
+		return nil, errLeaderChanged
+	}
 }
 
 var errLeaderChanged = errors.New("the leader changed meanwhile")

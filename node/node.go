@@ -56,6 +56,7 @@ type Node struct {
 	running sync.WaitGroup // run
 	passed  sync.WaitGroup // calls that others pass on
 	calls   counter        // all calls under way
+	fresh   freshness      // of the state
 	// hurry ends when calls under way are not waited for any longer.
 	hurry  context.Context
 	hasten context.CancelFunc
@@ -71,9 +72,10 @@ type Node struct {
 
 // core is what a node has once it is in a cluster.
 type core struct {
-	group *consensus.Group
-	batch *batch.Batcher
-	reads *readindex.Rounds
+	group  *consensus.Group
+	batch  *batch.Batcher
+	reads  *readindex.Rounds // asks the voters, on the leader
+	follow *readindex.Rounds // asks the leader, on a follower
 }
 
 // Open opens a node and waits until it is ready, or until ctx ends. See Start.
@@ -173,9 +175,10 @@ func (n *Node) run() {
 		return
 	}
 	n.core.Store(&core{
-		group: group,
-		batch: batch.New(group.Propose, n.config.Host.Now),
-		reads: readindex.New(group),
+		group:  group,
+		batch:  batch.New(group.Propose, n.config.Host.Now),
+		reads:  readindex.New(group),
+		follow: readindex.Share(n.askLeader),
 	})
 	n.doubt(n.ctx, group)
 }
@@ -318,6 +321,7 @@ func (n *Node) unwind(ctx context.Context) {
 	// on its way is answered as raft and the port end.
 	n.hasten()
 	if c != nil {
+		c.follow.Close()
 		c.reads.Close()
 		c.group.Close()
 		c.batch.Close()

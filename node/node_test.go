@@ -351,6 +351,9 @@ func TestCloseUnderLoadAnswersEveryCall(t *testing.T) {
 				}
 			})
 		}
+		for i := range 30 {
+			callers.Go(func() { readUntilClosed(t, c.nodes[i%3], i%2 == 0) })
+		}
 		time.Sleep(time.Second)
 		for i := range c.nodes {
 			c.stop(i)
@@ -366,6 +369,21 @@ func TestCloseUnderLoadAnswersEveryCall(t *testing.T) {
 		}
 		c.close()
 	})
+}
+
+// readUntilClosed reads through a node until it does not answer any more.
+func readUntilClosed(t *testing.T, n *node.Node, aged bool) {
+	on := quorate.Executor(n)
+	if aged {
+		on = quorate.Stale(n, 5*time.Millisecond)
+	}
+	for {
+		_, err := quorate.Ask(t.Context(), on, kv.Get{Key: "hits"})
+		if err != nil && quorate.CodeOf(err) != quorate.NotFound {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestStatusTellsOfEveryMember(t *testing.T) {

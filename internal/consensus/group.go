@@ -159,6 +159,8 @@ func (g *Group) start() error {
 	g.running.Store(true)
 	following := func() bool { return r.State() == raft.Follower }
 	t.following.Store(&following)
+	progress := func() (committed, last uint64) { return r.CommitIndex(), r.LastIndex() }
+	t.progress.Store(&progress)
 	i := &instance{raft: r, transport: t, observer: g.observer(), stopped: make(chan struct{})}
 	r.RegisterObserver(i.observer)
 	g.current.Store(i)

@@ -35,6 +35,11 @@ type transport struct {
 	// gives it. following says that raft is a follower; nil until raft runs.
 	fast      atomic.Pointer[func(raft.RPC)]
 	following atomic.Pointer[func() bool]
+	// progress is up to where raft knows the log to be committed and has it;
+	// nil until raft runs. learned is what a leader said of that, until raft
+	// was told.
+	progress atomic.Pointer[func() (committed, last uint64)]
+	learned  atomic.Pointer[learned]
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -134,7 +139,10 @@ func (t *transport) append(in *incoming) error {
 	if err != nil {
 		return err
 	}
-	return t.pass(in, req, appended)
+	return t.pass(in, req, func(response any) ([]byte, error) {
+		t.tell()
+		return appended(response)
+	})
 }
 
 // heartbeat handles a sign of life at once if that is safe, and else in turn.

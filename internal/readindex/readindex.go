@@ -7,8 +7,13 @@
 // its own term first. No clock takes part, and a leader that was paused is
 // told the truth: a confirmation answers a question asked after the pause.
 //
+// A follower may serve a read once its state reflects the log up to where that
+// of the leader reflected it when the leader was confirmed, after the read
+// arrived. The index that comes of a round says up to where.
+//
 // One round confirms for all reads that wait for it. Reads that arrive while
-// one is under way share the next.
+// one is under way share the next. A leader asks the voters; what else is asked
+// comes as a function.
 //
 // Source: D. Ongaro, "Consensus: Bridging Theory and Practice", section 6.4,
 // with the heartbeat round replaced by a question that only this answers.
@@ -38,12 +43,17 @@ type Quorum interface {
 // longer is not there, and the reads are better off with another leader.
 const roundTimeout = 2 * time.Second
 
+// Ask is the question of one round. It returns up to where in the log a state
+// must reflect it to be read, or an *quorate.Error. It is never asked twice at
+// once.
+type Ask func(ctx context.Context) (index uint64, err error)
+
 // Rounds confirms for the reads of one node. Close must be called.
 type Rounds struct {
-	quorum Quorum
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	asking sync.WaitGroup
+	question Ask
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	asking   sync.WaitGroup
 
 	// mu guards what follows.
 	mu      sync.Mutex
@@ -52,16 +62,33 @@ type Rounds struct {
 	closed  bool
 }
 
-// round is one question to the voters.
+// round is one question, shared by all that joined before it was asked.
 type round struct {
-	done chan struct{} // closed when err is set
-	err  error
+	done chan struct{} // closed when what follows is set
+	Confirmed
+	err error
 }
 
-// New makes the rounds of a node.
+// Confirmed is what came of a round.
+type Confirmed struct {
+	// Index is up to where in the log a state must reflect it. A state that
+	// does reflects all that was acknowledged before Asked.
+	Index uint64
+	// Asked is when the round began, by the clock of this node.
+	Asked time.Time
+}
+
+// New makes the rounds of a node that may lead.
 func New(quorum Quorum) *Rounds {
+	r := Share(nil)
+	r.question = func(ctx context.Context) (uint64, error) { return 0, r.lead(ctx, quorum) }
+	return r
+}
+
+// Share makes rounds of any question.
+func Share(question Ask) *Rounds {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Rounds{quorum: quorum, ctx: ctx, cancel: cancel}
+	return &Rounds{question: question, ctx: ctx, cancel: cancel}
 }
 
 // Close ends the round under way and awaits it.
@@ -76,15 +103,22 @@ func (r *Rounds) Close() {
 // Confirm returns nil once a round that began after Confirm was called has
 // confirmed this node as the leader. A state read after that is linearizable.
 func (r *Rounds) Confirm(ctx context.Context) error {
+	_, err := r.Index(ctx)
+	return err
+}
+
+// Index returns what came of a round that began after Index was called. A
+// state that reflects the log up to there is linearizable.
+func (r *Rounds) Index(ctx context.Context) (Confirmed, error) {
 	joined := r.join()
 	if joined == nil {
-		return quorate.Errorf(quorate.Unavailable, "the node is closing")
+		return Confirmed{}, quorate.Errorf(quorate.Unavailable, "the node is closing")
 	}
 	select {
 	case <-joined.done:
-		return joined.err
+		return joined.Confirmed, joined.err
 	case <-ctx.Done():
-		return quorate.Errorf(quorate.Unavailable, "the deadline passed while the leader was being confirmed")
+		return Confirmed{}, quorate.Errorf(quorate.Unavailable, "the deadline passed while the leader was being confirmed")
 	}
 }
 
@@ -118,23 +152,43 @@ func (r *Rounds) run() {
 			return
 		}
 		r.mu.Unlock()
-		current.err = r.ask()
+		current.ask(r.ctx, r.question)
 		close(current.done)
 	}
 }
 
 // ask is one round.
-func (r *Rounds) ask() error {
-	term, err := r.quorum.Leading()
+func (r *round) ask(ctx context.Context, question Ask) {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	r.Asked = time.Now()
+	r.Index, r.err = question(ctx)
+}
+
+// lead is the question of a leader.
+func (r *Rounds) lead(ctx context.Context, quorum Quorum) error {
+	term, err := quorum.Leading()
 	if err != nil {
 		return err
 	}
-	voters := r.quorum.Voters()
-	ctx, cancel := context.WithTimeout(r.ctx, roundTimeout)
-	defer cancel()
+	if !r.majority(ctx, quorum, term) {
+		return quorate.Errorf(quorate.Unavailable, "no majority confirmed this node as the leader")
+	}
+	// Ask again: a leader deposed and elected again while the voters answered
+	// leads another term, whose opening entry may not be applied.
+	if now, err := quorum.Leading(); err != nil || now != term {
+		return quorate.Errorf(quorate.Unavailable, "the leader changed while it was being confirmed")
+	}
+	return nil
+}
+
+// majority asks all voters at once, and says whether enough of them know no
+// term later than this. It does not wait for the others.
+func (r *Rounds) majority(ctx context.Context, quorum Quorum, term uint64) bool {
+	voters := quorum.Voters()
 	answers := make(chan error, len(voters))
 	for _, voter := range voters {
-		r.asking.Go(func() { answers <- r.quorum.Confirm(ctx, voter, term) })
+		r.asking.Go(func() { answers <- quorum.Confirm(ctx, voter, term) })
 	}
 	// The node itself is one voter; of all, a majority is needed.
 	missing := (len(voters) + 1) / 2
@@ -146,13 +200,5 @@ func (r *Rounds) ask() error {
 			missing--
 		}
 	}
-	if missing > 0 {
-		return quorate.Errorf(quorate.Unavailable, "no majority confirmed this node as the leader")
-	}
-	// Ask again: a leader deposed and elected again while the voters answered
-	// leads another term, whose opening entry may not be applied.
-	if now, err := r.quorum.Leading(); err != nil || now != term {
-		return quorate.Errorf(quorate.Unavailable, "the leader changed while it was being confirmed")
-	}
-	return nil
+	return missing == 0
 }

@@ -1,0 +1,215 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/internal/readindex"
+)
+
+const (
+	// lagMax is how long a read waits for a state that is behind that of the
+	// leader, before it is passed on to the leader. A follower that keeps up
+	// is there in less than it takes to sync a disk.
+	lagMax = 250 * time.Millisecond
+	// refreshMax bounds how long a read that tolerates age waits for news from
+	// the leader, where the copy is older than that. It is more than a round
+	// between continents.
+	refreshMax = 300 * time.Millisecond
+)
+
+// read answers queries from the state of this node as soon as that is new
+// enough, or passes them on to the leader if that takes long.
+func (n *Node) read(ctx context.Context, c *core, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
+	if tolerated := tolerance(calls); tolerated > 0 {
+		return n.readAged(ctx, c, calls, tolerated)
+	}
+	err := n.refresh(ctx, c)
+	if errors.Is(err, errBehind) {
+		if leader := c.group.Leader(); leader.ID != "" && !c.group.Leads() {
+			return n.forward(ctx, leader, calls, changed)
+		}
+	}
+	if err != nil {
+		return refuse(make([]quorate.Reply, len(calls)), asUnavailable(err))
+	}
+	return n.machine.Read(calls)
+}
+
+// tolerance is the age that all of the calls tolerate.
+func tolerance(calls []quorate.Call) time.Duration {
+	least := calls[0].Read
+	for _, call := range calls {
+		least = min(least, call.Read)
+	}
+	return time.Duration(least)
+}
+
+// errBehind says that the state of this node did not get in time to where that
+// of the leader is.
+var errBehind = quorate.Errorf(quorate.Unavailable, "the state of this node has not caught up with the leader")
+
+func asUnavailable(err error) error {
+	if _, ok := errors.AsType[*quorate.Error](err); ok {
+		return err
+	}
+	return quorate.Errorf(quorate.Unavailable, "%v", err)
+}
+
+// refresh returns nil once the state of this node reflects all that was
+// acknowledged before refresh was called.
+func (n *Node) refresh(ctx context.Context, c *core) error {
+	rounds := c.follow
+	if c.group.Leads() {
+		rounds = c.reads
+	}
+	confirmed, err := rounds.Index(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lagMax)
+	defer cancel()
+	if err := n.machine.Mark().Wait(ctx, confirmed.Index); err != nil {
+		return errBehind
+	}
+	n.fresh.note(confirmed)
+	return nil
+}
+
+// readAged answers queries from the state as it is, if that is not older than
+// they tolerate. It asks the leader for news only if it is.
+func (n *Node) readAged(ctx context.Context, c *core, calls []quorate.Call, tolerated time.Duration) []quorate.Reply {
+	var asked error
+	if age, known := n.fresh.age(); !known || age > tolerated {
+		ctx, cancel := context.WithTimeout(ctx, refreshMax)
+		defer cancel()
+		asked = n.refresh(ctx, c)
+	}
+	replies := n.machine.Read(calls)
+	// Only now: this node may have been paused while it read.
+	age, known := n.fresh.age()
+	if !known || age > tolerated {
+		return refuse(make([]quorate.Reply, len(calls)), tooOld(age, known, tolerated, asked))
+	}
+	for i := range replies {
+		replies[i].Age = age
+	}
+	return replies
+}
+
+func tooOld(age time.Duration, known bool, tolerated time.Duration, why error) error {
+	text := "the age of this copy is not known"
+	if known {
+		text = fmt.Sprintf("this copy may be %v old, more than the %v that are tolerated", age.Round(time.Millisecond), tolerated)
+	}
+	if why != nil {
+		text += ": " + why.Error()
+	}
+	return quorate.Errorf(quorate.TooOld, "%s", text)
+}
+
+// freshness says how old a state may be. No clock but that of this node takes
+// part, and of that only how much time passes.
+type freshness struct {
+	// mu guards asked.
+	mu sync.Mutex
+	// asked is when the last round began whose index the state reflects: it
+	// reflects all that was acknowledged before.
+	asked time.Time
+}
+
+// note takes down a round whose index the state reflects.
+func (f *freshness) note(confirmed readindex.Confirmed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if confirmed.Asked.After(f.asked) {
+		f.asked = confirmed.Asked
+	}
+}
+
+// age is how old the state may be, if that is known.
+func (f *freshness) age() (time.Duration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Since(f.asked), !f.asked.IsZero()
+}
+
+// askLeader is the question of a follower: up to where does the state of the
+// confirmed leader reflect the log? It is not waited for once there may be
+// another leader.
+func (n *Node) askLeader(ctx context.Context) (uint64, error) {
+	changed := n.changed()
+	c := n.core.Load()
+	leader := c.group.Leader()
+	if leader.ID == "" {
+		return 0, noLeader()
+	}
+	answer, err := n.send(ctx, leader, peer.Control, kindIndex, nil, changed)
+	if err != nil {
+		return 0, quorate.Errorf(quorate.Unavailable, "the leader was not reached: %v", err)
+	}
+	index, commit, err := decodeIndex(answer)
+	if err != nil {
+		return 0, quorate.Errorf(quorate.Unavailable, "the leader answered what this node does not understand: %v", err)
+	}
+	if n.machine.Mark().Index() < index {
+		c.group.Learn(leader, commit)
+	}
+	return index, nil
+}
+
+// serveIndex answers the question of a follower, if this node leads.
+func (n *Node) serveIndex(_ context.Context, _ peer.Member, _ []byte, reply func([]byte, error)) {
+	if !n.calls.add() {
+		reply(nil, closed())
+		return
+	}
+	n.passed.Go(func() {
+		defer n.calls.remove()
+		reply(n.index())
+	})
+}
+
+// index is up to where the state of this node reflects the log, after it was
+// confirmed as the leader.
+func (n *Node) index() ([]byte, error) {
+	c := n.core.Load()
+	if c == nil {
+		return nil, forming()
+	}
+	if err := c.reads.Confirm(n.hurry); err != nil {
+		return nil, err
+	}
+	index := n.machine.Mark().Index()
+	commit, err := c.group.Committed()
+	return encodeIndex(index, commit), err
+}
+
+// The answer to the question of a follower is three uvarints: the index that
+// the leader's state reflects, and its commit index with the term.
+func encodeIndex(index uint64, commit consensus.Commit) []byte {
+	body := binary.AppendUvarint(nil, index)
+	body = binary.AppendUvarint(body, commit.Term)
+	return binary.AppendUvarint(body, commit.Index)
+}
+
+func decodeIndex(body []byte) (index uint64, commit consensus.Commit, err error) {
+	for _, into := range []*uint64{&index, &commit.Term, &commit.Index} {
+		value, size := binary.Uvarint(body)
+		if size <= 0 {
+			return 0, consensus.Commit{}, errors.New("it ends too early")
+		}
+		*into, body = value, body[size:]
+	}
+	if len(body) > 0 {
+		return 0, consensus.Commit{}, fmt.Errorf("it has %d bytes too many", len(body))
+	}
+	return index, commit, nil
+}
