@@ -1,12 +1,27 @@
 # make check is all that CI runs; .ci/run is the one place that says what
 # that is, so that both are the same on every machine.
 
-.PHONY: check torture
+.PHONY: check sim soak planted torture
+
+HOURS ?= 8
 
 check:
 	./.ci/run
 
-# The whole count of calls and kills; takes minutes. `go test ./...` runs the
-# same test with smaller counts.
+# Fresh seeds of the simulator for a minute. `go test ./...` runs a few.
+sim:
+	go test ./internal/sim -run '^TestSeeds$$' -count=1 -duration=1m -v
+
+# Fresh seeds for hours: make soak HOURS=8
+soak:
+	go test ./internal/sim -run '^TestSeeds$$' -count=1 -duration=$(HOURS)h -timeout=0 -v
+
+# Plants every bug and runs the test that must find it. Prints the rows of the
+# table in docs/TESTING.md.
+planted:
+	go test ./internal/planted -run '^TestEveryPlantedBugIsFound$$' -count=1 -plant=. -timeout=60m -v
+
+# Real processes, killed, paused and cut off under load, for ten minutes.
+# `go test ./...` runs the same tests for some seconds.
 torture:
-	go test ./internal/torture -run . -count=1 -torture=full -timeout 30m
+	go test ./internal/torture -count=1 -torture=10m -timeout=30m -v

@@ -15,17 +15,19 @@ import (
 // BenchmarkPut writes through the leader of three nodes in this process, on
 // real disks and over loopback, with so many callers at a time.
 func BenchmarkPut(b *testing.B) {
-	n := leaderOnDisk(b)
+	n, _ := threeOnDisk(b)
 	for _, callers := range []int{1, 64, 256, 1024, 4096} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) { inParallel(b, n, callers, put) })
 	}
 }
 
-// BenchmarkGet reads, linearizably, through the leader of three nodes.
+// BenchmarkGet reads, linearizably, through the leader of three nodes and
+// through a follower.
 func BenchmarkGet(b *testing.B) {
-	n := leaderOnDisk(b)
+	leader, follower := threeOnDisk(b)
 	for _, callers := range []int{1, 64, 256} {
-		b.Run(fmt.Sprint(callers), func(b *testing.B) { inParallel(b, n, callers, get) })
+		b.Run(fmt.Sprintf("leader/%d", callers), func(b *testing.B) { inParallel(b, leader, callers, get) })
+		b.Run(fmt.Sprintf("follower/%d", callers), func(b *testing.B) { inParallel(b, follower, callers, get) })
 	}
 }
 
@@ -58,8 +60,8 @@ func inParallel(b *testing.B, n *node.Node, callers int, f func(*testing.B, *nod
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
-// leaderOnDisk starts three nodes on real disks and over loopback.
-func leaderOnDisk(b *testing.B) *node.Node {
+// threeOnDisk starts three nodes on real disks and over loopback.
+func threeOnDisk(b *testing.B) (leader, follower *node.Node) {
 	b.Helper()
 	var addrs []string
 	for range 3 {
@@ -92,9 +94,13 @@ func leaderOnDisk(b *testing.B) *node.Node {
 	}
 	for _, n := range nodes {
 		if n.Status(b.Context()).Role == node.Leader {
-			return n
+			leader = n
+		} else {
+			follower = n
 		}
 	}
-	b.Fatal("no node leads")
-	return nil
+	if leader == nil {
+		b.Fatal("no node leads")
+	}
+	return leader, follower
 }

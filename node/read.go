@@ -74,13 +74,19 @@ func (n *Node) refresh(ctx context.Context, c *core) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lagMax)
-	defer cancel()
-	if err := n.machine.Mark().Wait(ctx, confirmed.Index); err != nil {
+	if n.machine.Mark().Index() < confirmed.Index && !n.catchUp(ctx, confirmed.Index) {
 		return errBehind
 	}
 	n.fresh.note(confirmed)
 	return nil
+}
+
+// catchUp waits until the state reflects the log up to index, and says whether
+// it got there in time.
+func (n *Node) catchUp(ctx context.Context, index uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, lagMax)
+	defer cancel()
+	return n.machine.Mark().Wait(ctx, index) == nil
 }
 
 // readAged answers queries from the state as it is, if that is not older than
