@@ -223,7 +223,7 @@ func (s *Server) recovered(c *gin.Context) {
 
 // harden bounds the body of each request and keeps browsers from guessing what
 // an answer is and proxies from keeping it.
-func harden(next http.Handler) http.Handler {
+func (s *Server) harden(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
@@ -231,7 +231,10 @@ func harden(next http.Handler) http.Handler {
 		// whether the client still waits to be told to send it, and would read
 		// all of it before a refusal goes out.
 		bounded := *r
-		bounded.Body = http.MaxBytesReader(w, r.Body, bodyBytesMax)
+		bounded.Body = arrival{http.MaxBytesReader(w, r.Body, bodyBytesMax), func() { s.drain.arrived(r) }}
+		if r.ContentLength == 0 {
+			s.drain.arrived(r)
+		}
 		next.ServeHTTP(w, &bounded)
 	})
 }

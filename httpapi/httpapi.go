@@ -64,6 +64,7 @@ type Server struct {
 	config  Config
 	handler http.Handler
 	http    *http.Server
+	drain   drain
 	// routes says in a sentence what exists.
 	routes string
 	// buffers holds a *bytes.Buffer for a body or an answer.
@@ -89,8 +90,9 @@ func New(config Config) *Server {
 	}
 	foreign := http.NewCrossOriginProtection()
 	foreign.SetDenyHandler(http.HandlerFunc(s.refuseForeign))
-	s.handler = harden(foreign.Handler(s.engine()))
+	s.handler = s.harden(foreign.Handler(s.engine()))
 	s.http = newHTTPServer(s.handler, config.Log)
+	s.drain.watch(s.http)
 	return s
 }
 

@@ -58,8 +58,10 @@ func (s *Server) Serve(listener net.Listener) error {
 }
 
 // Shutdown stops accepting, waits until what is under way is answered, and
-// ends what remains when ctx does.
+// ends what remains when ctx does. For the rest of a request that has begun to
+// arrive it waits a second.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer time.AfterFunc(drainGrace, s.drain.cut).Stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return fmt.Errorf("wait for HTTP requests under way: %w", errors.Join(err, s.http.Close()))
 	}

@@ -247,6 +247,46 @@ func TestShutdownEndsWhatDoesNotEnd(t *testing.T) {
 	})
 }
 
+func TestShutdownDoesNotWaitForClientsThatOweARequest(t *testing.T) {
+	whole := request("")
+	for name, sent := range map[string]string{
+		"nothing": "", "half the headers": whole[:20], "half the body": whole[:len(whole)-3],
+		"half a second request": whole + whole[:20],
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				answer := make(chan struct{})
+				server, listener := mustServe(t, memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
+					<-answer
+					return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
+				}))
+				slow, patient := listener.dial(t), listener.dial(t)
+				go io.WriteString(slow, sent) // blocks if nobody reads the second request
+				if _, err := io.WriteString(patient, whole); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if strings.HasPrefix(sent, whole) {
+					answer <- struct{}{} // one of the two
+				}
+				time.AfterFunc(3*time.Second, func() { close(answer) })
+				began := time.Now()
+				down := make(chan error, 1)
+				go func() { down <- server.Shutdown(t.Context()) }()
+				if _, err := io.ReadAll(slow); err != nil || time.Since(began) > 3*time.Second {
+					t.Errorf("the slow client was let go after %v, %v", time.Since(began), err)
+				}
+				if status, _ := mustAnswer(t, patient); status != 200 {
+					t.Errorf("the patient client got status %d", status)
+				}
+				if err := <-down; err != nil || time.Since(began) > 4*time.Second {
+					t.Errorf("it took %v, %v", time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
 func TestServeSaysWhyItEnded(t *testing.T) {
 	server := httpapi.New(httpapi.Config{Service: kv.Service, Executor: memory.New(kv.Service)})
 	listener := &pipes{make(chan net.Conn), make(chan struct{})}

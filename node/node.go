@@ -85,7 +85,7 @@ func Open(ctx context.Context, service *quorate.Service, config Config) (*Node, 
 		return nil, err
 	}
 	if err := n.Ready(ctx); err != nil {
-		return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("the node did not become ready: %w", err), n.Close(context.WithoutCancel(ctx)))
 	}
 	return n, nil
 }
@@ -216,7 +216,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	for !n.ready() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the node is not ready: %s: %w", n.missing(), ctx.Err())
+			return fmt.Errorf("%s: %w", n.missing(), ctx.Err())
 		case <-n.ctx.Done():
 			return n.stopped()
 		case <-ticker.C:
@@ -243,13 +243,13 @@ func (n *Node) missing() string {
 	c := n.core.Load()
 	switch {
 	case n.ctx.Err() != nil:
-		return "it is closing"
+		return "the node is closing"
 	case c == nil:
-		return "it waits for the other members"
+		return "the other members have not been seen yet"
 	case c.group.Leader().ID == "":
 		return "there is no leader"
 	}
-	return "its state has not caught up"
+	return "the state of the node has not caught up"
 }
 
 // stopped is why a node does not serve any more.
