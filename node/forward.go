@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/quorate/quorate"
@@ -52,6 +53,9 @@ func (n *Node) serve() {
 // once there may be another leader: this one may be paused.
 func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
 	left := time.Until(deadline(ctx))
+	if left <= 0 || ctx.Err() != nil {
+		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "the deadline passed before the call could be passed on to the leader"))
+	}
 	body := binary.AppendUvarint(nil, uint64(max(left.Milliseconds(), 1)))
 	body = entry.AppendCalls(body, calls)
 	for _, call := range calls {
@@ -73,27 +77,28 @@ func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.
 	return replies
 }
 
-// answered is what another node answered.
-type answered struct {
-	body []byte
-	err  error
-}
-
 // send asks another node and waits for the answer, until ctx ends or there may
 // be another leader; changed may be nil.
 func (n *Node) send(ctx context.Context, to peer.Member, lane peer.Lane, kind peer.Kind, body []byte, changed <-chan struct{}) ([]byte, error) {
-	got := make(chan answered, 1)
-	if err := n.port.Send(to, lane, kind, body, func(body []byte, err error) { got <- answered{body, err} }); err != nil {
-		return nil, err
+	if changed == nil {
+		return n.port.Call(ctx, to, lane, kind, body)
 	}
-	select {
-	case a := <-got:
-		return a.body, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-changed:
-		return nil, errLeaderChanged
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	looking.Go(func() {
+		select {
+		case <-changed:
+			give(errLeaderChanged)
+		case <-ctx.Done():
+		}
+	})
+	answer, err := n.port.Call(ctx, to, lane, kind, body)
+	if err != nil && errors.Is(context.Cause(ctx), errLeaderChanged) && !errors.Is(err, peer.ErrUnsent) {
+		err = errLeaderChanged
 	}
+	return answer, err
 }
 
 var errLeaderChanged = errors.New("the leader changed meanwhile")
