@@ -89,16 +89,26 @@ func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Repl
 		case settled > 0 && quorate.OutcomeUnknown(answered[settled-1].Err):
 			// The call may still take effect. Those behind it must not
 			// overtake it.
-			return append(replies, refuse(make([]quorate.Reply, len(calls)),
-				quorate.Errorf(quorate.Unavailable, "not tried: it is not known whether the call before it was applied"))...)
+			return append(replies, untried(doubted, "it is not known whether the call before it was applied")...)
 		case settled == len(answered):
 			wait = retryMin
 		case !n.pause(ctx, changed, wait):
 			replies = append(replies, answered[settled:]...)
-			return append(replies, refuse(make([]quorate.Reply, len(calls)-len(answered[settled:])),
-				quorate.Errorf(quorate.Unavailable, "not tried: there was no time left after the calls before it"))...)
+			return append(replies, untried(doubted[len(answered)-settled:], "there was no time left after the calls before it")...)
 		default:
 			wait = min(2*wait, retryMax)
+		}
+	}
+	return replies
+}
+
+// untried answers calls that are not tried, or not again.
+func untried(doubted []bool, why string) []quorate.Reply {
+	replies := refuse(make([]quorate.Reply, len(doubted)), quorate.Errorf(quorate.Unavailable, "not tried: %s", why))
+	for i := range replies {
+		if doubted[i] {
+			replies[i].Err = &quorate.Error{Code: quorate.Unavailable, Outcome: quorate.Unknown,
+				Message: "it is not known whether the call was applied, and it was not tried again: " + why}
 		}
 	}
 	return replies

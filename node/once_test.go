@@ -118,6 +118,31 @@ func TestCallWithoutAnIDIsNeverTriedTwice(t *testing.T) {
 	})
 }
 
+func TestCallsThatWereLostTogetherAreAllUnknown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3)
+		defer c.close()
+		c.inc(0, "hits")
+		leader, through := c.leader(), c.follower()
+		c.inc(through, "hits")
+		// Those behind the one without an id could be tried again, but must not
+		// overtake it.
+		calls := mustCalls(t, kv.Inc{Key: "hits", By: 1}, kv.Inc{Key: "hits", By: 1}, kv.Get{Key: "hits"}, kv.Inc{Key: "hits", By: 1})
+		calls[1].ID, calls[3].ID = "second", "fourth"
+		c.net.CutOneWay(host(leader), host(through))
+		for i, r := range c.nodes[through].Execute(t.Context(), calls) {
+			if i != 2 && !quorate.OutcomeUnknown(r.Err) {
+				t.Errorf("call %d answers %v, %v", i, r.Value, r.Err)
+			}
+		}
+		c.heal()
+		time.Sleep(5 * time.Second)
+		if got := c.read(through, "hits"); got != 5 {
+			t.Errorf("in the end it is %d", got)
+		}
+	})
+}
+
 func TestFirstAnswerOutlivesRestartsAndSnapshots(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := newCluster(t, 3)
