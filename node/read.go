@@ -194,7 +194,7 @@ func (n *Node) index() ([]byte, error) {
 		return nil, err
 	}
 	index := n.machine.Mark().Index()
-	commit, err := c.group.Committed()
+	commit, err := c.group.Commit()
 	return encodeIndex(index, commit), err
 }
 

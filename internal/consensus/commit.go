@@ -1,6 +1,8 @@
 package consensus
 
 import (
+	"context"
+
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate"
@@ -11,18 +13,23 @@ import (
 // it up to Index, and the entry there is of this term.
 type Commit struct{ Term, Index uint64 }
 
-// Committed is up to where the log is committed, as this node knows it as a
-// leader whose term is open.
-func (g *Group) Committed() (Commit, error) {
+// Committed is up to where the log is committed, as this node knows it. It
+// implements readindex.Quorum.
+func (g *Group) Committed() uint64 {
+	if i := g.current.Load(); i != nil {
+		return i.raft.CommitIndex()
+	}
+	return 0
+}
+
+// Commit is up to where the log is committed, as this node knows it as a leader
+// whose term is open.
+func (g *Group) Commit() (Commit, error) {
 	term, err := g.Leading()
 	if err != nil {
 		return Commit{}, err
 	}
-	i := g.current.Load()
-	if i == nil {
-		return Commit{}, quorate.Errorf(quorate.Unavailable, "this node takes no part in the cluster for a moment")
-	}
-	commit := Commit{Term: term, Index: i.raft.CommitIndex()}
+	commit := Commit{Term: term, Index: g.Committed()}
 	// What a leader appends is of its term, and its opening entry is
 	// committed. So the entry at the commit index is of this term too, if the
 	// node led it all the while.
@@ -30,6 +37,18 @@ func (g *Group) Committed() (Commit, error) {
 		return Commit{}, quorate.Errorf(quorate.Unavailable, "the leader changed meanwhile")
 	}
 	return commit, nil
+}
+
+// Applied returns nil once the state reflects the log up to an index that
+// Committed told while this node led an open term. It implements
+// readindex.Quorum.
+func (g *Group) Applied(ctx context.Context, index uint64) error {
+	// What comes behind the opening entry of a term is commands and
+	// configurations, and each of them is seen to be applied.
+	if index <= g.barrier.Load() || g.done.Wait(ctx, index) == nil {
+		return nil
+	}
+	return quorate.Errorf(quorate.Unavailable, "the state of the leader did not catch up with its log in time")
 }
 
 // Learn lets raft know what the leader knows to be committed, as soon as the

@@ -30,9 +30,13 @@ func (f fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	if len(entries) == 0 {
+		f.group.done.Advance(logs[len(logs)-1].Index)
 		return answers
 	}
 	replies, err := f.apply(entries)
+	if err == nil {
+		f.group.done.Advance(logs[len(logs)-1].Index)
+	}
 	for i, log := range logs {
 		switch {
 		case log.Type != raft.LogCommand:

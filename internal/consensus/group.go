@@ -35,6 +35,7 @@ import (
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/wal"
+	"github.com/quorate/quorate/internal/watermark"
 )
 
 // Config is what a group works with. The caller closes Log, Machine and the
@@ -68,6 +69,12 @@ type Group struct {
 	// opened is the last term that this node led and in which an entry of its
 	// own was applied.
 	opened atomic.Uint64
+	// barrier is the index of the opening entry of that term. All entries before
+	// it are applied.
+	barrier atomic.Uint64
+	// done is up to where raft has handed entries to the state, and they were
+	// applied. Raft hands over commands and configurations only.
+	done watermark.Mark
 	// current is the raft instance that runs. It is nil while one is being
 	// replaced.
 	current atomic.Pointer[instance]

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/wal"
 )
@@ -141,6 +142,9 @@ func (g *Group) openTerm(i *instance) bool {
 	case <-g.ctx.Done():
 		return false
 	}
+	opening, ok := barrier.(raft.IndexFuture)
+	invariant.Must(ok, "raft tells where a barrier stands")
+	g.barrier.Store(opening.Index())
 	g.opened.Store(term)
 	return true
 }

@@ -4,7 +4,9 @@
 // read arrived, that none of them knows a later term. Then no later leader can
 // have acknowledged anything before the read arrived, and what earlier leaders
 // acknowledged is in the state, because the leader applied an opening entry of
-// its own term first. No clock takes part, and a leader that was paused is
+// its own term first. And it waits until its state reflects what it knew to be
+// committed when the round began: a follower may have applied that before the
+// leader itself, and shown it to another reader. No clock takes part, and a leader that was paused is
 // told the truth: a confirmation answers a question asked after the pause.
 //
 // A follower may serve a read once its state reflects the log up to where that
@@ -32,6 +34,11 @@ type Quorum interface {
 	// Leading is the term that this node leads and in which its opening
 	// entry was applied, or an *quorate.Error.
 	Leading() (term uint64, err error)
+	// Committed is up to where the log is committed, as this node knows.
+	Committed() uint64
+	// Applied returns nil once the state of this node reflects the log up to
+	// an index that Committed told while the node led, or an *quorate.Error.
+	Applied(ctx context.Context, index uint64) error
 	// Voters is all other voters of the newest configuration.
 	Voters() []string
 	// Confirm asks a voter whether it knows no term later than term. An
@@ -171,8 +178,12 @@ func (r *Rounds) lead(ctx context.Context, quorum Quorum) error {
 	if err != nil {
 		return err
 	}
+	committed := quorum.Committed()
 	if !r.majority(ctx, quorum, term) {
 		return quorate.Errorf(quorate.Unavailable, "no majority confirmed this node as the leader")
+	}
+	if err := quorum.Applied(ctx, committed); err != nil {
+		return err
 	}
 	// Ask again: a leader deposed and elected again while the voters answered
 	// leads another term, whose opening entry may not be applied.

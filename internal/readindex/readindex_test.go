@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/readindex"
+	"github.com/quorate/quorate/internal/watermark"
 )
 
 // quorum stands for a node and the other voters.
@@ -25,6 +26,9 @@ type quorum struct {
 	err    error
 	asked  map[string]int
 	terms  []uint64 // of the questions, in their order
+	// committed is up to where the log is; applied up to where the state is.
+	committed uint64
+	applied   watermark.Mark
 }
 
 func newQuorum(others int) *quorum {
@@ -39,6 +43,19 @@ func (q *quorum) Leading() (uint64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.term, q.err
+}
+
+func (q *quorum) Committed() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.committed
+}
+
+func (q *quorum) Applied(ctx context.Context, index uint64) error {
+	if err := q.applied.Wait(ctx, index); err != nil {
+		return quorate.Errorf(quorate.Unavailable, "%v", err)
+	}
+	return nil
 }
 
 func (q *quorum) Voters() []string { return q.voters }
@@ -381,5 +398,25 @@ func TestEveryConfirmationIsYoungerThanItsRead(t *testing.T) {
 		}
 		readers.Wait()
 		r.Close()
+	})
+}
+
+func TestReadWaitsForTheStateOfTheLeaderItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuorum(2)
+		q.committed = 9
+		q.applied.Advance(8)
+		r := readindex.New(q)
+		defer r.Close()
+		answered := read(t.Context(), r)
+		select {
+		case err := <-answered:
+			t.Fatalf("answered %v while what a follower may have shown was not applied", err)
+		default:
+		}
+		q.applied.Advance(9)
+		if err := <-answered; err != nil {
+			t.Errorf("answered %v", err)
+		}
 	})
 }
