@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +27,21 @@ func checkAddress(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "" || strings.ContainsAny(addr, "/?#@ ") {
 		return fmt.Errorf("address %q: write it as host:port, such as %s", addr, defaultHTTP)
+	}
+	return nil
+}
+
+// checkPeer refuses an address at which the other nodes cannot reach this one.
+func checkPeer(addr string) error {
+	if err := checkAddress(addr); err != nil {
+		return err
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("address %q: name the host under which the other nodes reach this one", addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("address %q: name a port from 1 to 65535, which stays the same over restarts", addr)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func readValue(r io.Reader, name string) (string, error) {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
 	if len(content) > valueBytesMax {
-		return "", usage("%s holds more than %d bytes, the limit of a value", name, valueBytesMax)
+		return "", usage("%s holds more than %d bytes, the limit of a key and its values together", name, valueBytesMax)
 	}
 	return string(content), nil
 }

@@ -91,6 +91,7 @@ unknown, 6 conflict.`,
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.log)
+	root.SetFlagErrorFunc(explainFlag)
 	root.AddGroup(
 		&cobra.Group{ID: groupServer, Title: "Run a node:"},
 		&cobra.Group{ID: groupClient, Title: "Use one:"},

@@ -37,6 +37,7 @@ type fake struct {
 	requests atomic.Int64
 	method   string
 	path     string
+	query    string
 	header   http.Header
 	body     string
 }
@@ -50,7 +51,7 @@ func newFake(t *testing.T, status int, answer string) *fake {
 		if err != nil {
 			t.Errorf("read the request: %v", err)
 		}
-		f.method, f.path, f.header, f.body = r.Method, r.URL.Path, r.Header, string(body)
+		f.method, f.path, f.query, f.header, f.body = r.Method, r.URL.Path, r.URL.RawQuery, r.Header, string(body)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		io.WriteString(w, answer)
@@ -186,6 +187,20 @@ func TestHeadersCarryTimeoutAndID(t *testing.T) {
 	}
 }
 
+func TestAgeOfAStaleReadIsAskedForAndPassedOnAsJSON(t *testing.T) {
+	const answer = `{"value":"green","index":17,"age":"12ms"}`
+	node := newFake(t, http.StatusOK, answer)
+	for form, want := range map[string]string{"json": answer + "\n", "table": "green\n", "raw": "green"} {
+		got := run(t, "", "get", "color", "--addr", node.addr, "--stale", "500ms", "-o", form)
+		if got.exit != 0 || got.out != want || node.path != "/v1/GET" || node.query != "stale=500ms" {
+			t.Errorf("%s: exit %d, output %q, errors %q, sent %s?%s", form, got.exit, got.out, got.log, node.path, node.query)
+		}
+	}
+	if got := run(t, "", "get", "color", "--addr", node.addr); got.exit != 0 || node.query != "" {
+		t.Errorf("without --stale: exit %d, sent ?%s", got.exit, node.query)
+	}
+}
+
 func TestOutputForms(t *testing.T) {
 	const big = `{"value":9007199254740993,"index":17}`
 	for _, c := range []struct {
@@ -234,19 +249,21 @@ func TestExitCodesFollowTheAnswer(t *testing.T) {
 		{"put", 503, `{"error":"no leader","code":"unavailable","outcome":"not_applied"}`, 4, `no leader`},
 		{"put", 503, `{"error":"the queue is full","code":"overloaded","outcome":"not_applied"}`, 4, `the queue is full`},
 		{"put", 503, `{"error":"no majority","code":"unavailable","outcome":"unknown"}`, 4,
-			`no majority; it may have been applied: run it again only if that is harmless`},
+			`no majority; it may have been applied: repeat the command with --id x, under which it takes effect once`},
 		{"put", 500, `{"error":"the node is at fault","code":"internal","outcome":"unknown"}`, 4,
-			`the node is at fault; it may have been applied: run it again only if that is harmless`},
+			`the node is at fault; it may have been applied: repeat the command with --id x, under which it takes effect once`},
+		{"put", 422, `{"error":"the id was used for another call","code":"id_reused","outcome":"not_applied"}`, 1, `the id was used for another call`},
 		{"get", 500, `{"error":"the node is at fault","code":"internal"}`, 1, `the node is at fault`},
 		{"get", 503, `{"error":"no leader","code":"unavailable","outcome":"not_applied"}`, 4, `no leader`},
 		{"put", 409, `{"error":"two\nlines","code":"sold_out","outcome":"not_applied"}`, 1, `two; lines`},
 	} {
 		t.Run(c.verb+" "+c.answer, func(t *testing.T) {
 			node := newFake(t, c.status, c.answer)
-			args := []string{c.verb, "k", "v", "--addr", node.addr}
+			args := []string{"put", "k", "v", "--id", "x"}
 			if c.verb == "get" {
-				args = append(args[:2], args[3:]...)
+				args = []string{"get", "k"}
 			}
+			args = append(args, "--addr", node.addr, "--timeout", "150ms")
 			got := run(t, "", args...)
 			if got.exit != c.exit || got.log != c.log+"\n" || got.out != "" {
 				t.Errorf("exit %d, output %q, errors %q, want exit %d and errors %q", got.exit, got.out, got.log, c.exit, c.log)
@@ -265,7 +282,7 @@ func TestErrorsAreJSONWhereJSONWasAskedFor(t *testing.T) {
 	}{
 		{[]string{"cas", "k", "1", "2", "--addr", conflict.addr, "-o", "json"}, 6,
 			`{"error":"not as expected","code":"conflict","outcome":"not_applied","value":9007199254740993}`},
-		{[]string{"inc", "k", "--addr", silent, "--output=json"}, 4,
+		{[]string{"inc", "k", "--addr", silent, "--timeout", "50ms", "--output=json"}, 4,
 			`{"error":"nothing answers at ` + silent + `: start a node with: cli.test dev","code":"unavailable","outcome":"not_applied"}`},
 		{[]string{"inc", "k", "x", "-ojson"}, 2, `{"error":"\"x\" is not an integer of 64 bits","code":"usage"}`},
 		{[]string{"get", "k", "--nonsense", "-o=json"}, 2,
@@ -291,10 +308,16 @@ func TestUsageErrorsAreOneLineAndExitTwo(t *testing.T) {
 		{"", []string{"get"}, "accepts 1 arg(s), received 0; usage: cli.test get KEY"},
 		{"", []string{"put", "k", "v", "w"}, "accepts 2 arg(s), received 3"},
 		{"", []string{"cas", "k", "v"}, "accepts 3 arg(s), received 2"},
-		{"", []string{"cas", "--absent", "k", "v", "w"}, "accepts 2 arg(s), received 3"},
+		{"", []string{"cas", "--absent", "k", "v", "w"}, "accepts 2 arg(s), received 3; usage: cli.test cas {KEY OLD NEW | --absent KEY NEW} [flags]"},
 		{"", []string{"status", "x"}, "status"},
-		{"", []string{"get", "k", "-o", "xml"}, "must be one of table, json, raw"},
-		{"", []string{"get", "k", "--timeout", "soon"}, "soon"},
+		{"", []string{"get", "k", "-o", "xml"}, `--output is "xml": must be one of table, json, raw`},
+		{"", []string{"get", "k", "--timeout", "soon"}, `--timeout is "soon": must be a duration such as 500ms or 5s`},
+		{"", []string{"get", "k", "--stale", "0s"}, `--stale is "0s": must be a duration over 0 such as 500ms`},
+		{"", []string{"get", "k", "--stale", "old"}, `--stale is "old": must be a duration over 0 such as 500ms`},
+		{"", []string{"put", "k", "v", "--stale", "1s"}, "unknown flag: --stale"},
+		{"", []string{"status", "--stale", "1s"}, "unknown flag: --stale"},
+		{"", []string{"put", "k", "v", "--string=zz"}, `--string is "zz": must be true or false`},
+		{"", []string{"serve", "--snapshot-entries", "-1"}, `--snapshot-entries is "-1": must be a whole number from 0 on`},
 		{"", []string{"get", "k", "--timeout", "0s"}, "a timeout of 0s leaves no time"},
 		{"", []string{"get", "k", "--timeout", "-5"}, "--timeout"},
 		{"", []string{"get", "k", "--addr", "somewhere"}, `address "somewhere": write it as host:port`},
@@ -305,15 +328,21 @@ func TestUsageErrorsAreOneLineAndExitTwo(t *testing.T) {
 		{"", []string{"put", "k", "v", "--id", strings.Repeat("x", quorate.CallIDBytesMax+1)}, "over the limit"},
 		{"", []string{"get", "k", "--id", "x"}, "unknown flag: --id"},
 		{"", []string{"put", "k", "@/no/such/file"}, "standard input"},
-		{large, []string{"put", "k", "-"}, "standard input holds more than 1048576 bytes"},
+		{large, []string{"put", "k", "-"}, "standard input holds more than 1048576 bytes, the limit of a key and its values together"},
 		{"v", []string{"cas", "k", "-", "-"}, "only one value can come from standard input"},
 		{"", []string{"inc", "k", "1.5"}, `"1.5" is not an integer`},
 		{"", []string{"-5"}, "-5"},
 		{"", []string{"serve"}, "--data-dir is missing: give it, or set QUORATE_DATA_DIR"},
 		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1"}, "--peer is missing"},
 		{"", []string{"serve", "--data-dir", "d", "--http", "nowhere", "--peer", "127.0.0.1:1"}, `address "nowhere"`},
-		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", "127.0.0.1:1", "--join", "a:1,b"}, `address "b"`},
-		{"", []string{"dev", "--log-level", "loud"}, "must be one of debug, info, warn, error"},
+		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", "127.0.0.1:1", "--join", "a:1,b"}, `--join: address "b"`},
+		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", "0.0.0.0:7302"},
+			`--peer: address "0.0.0.0:7302": name the host under which the other nodes reach this one`},
+		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", ":7302"}, "--peer: address \":7302\": name the host"},
+		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", "n1:0"}, "--peer: address \"n1:0\": name a port"},
+		{"", []string{"serve", "--data-dir", "d", "--http", "127.0.0.1:1", "--peer", "n1:1", "--join", "n1:1,[::]:1"}, `--join: address "[::]:1": name the host`},
+		{"", []string{"dev", "--peer", "0.0.0.0:7302"}, "--peer: address"},
+		{"", []string{"dev", "--log-level", "loud"}, `--log-level is "loud": must be one of debug, info, warn, error`},
 		{"", []string{"dev", "--snapshot-entries", "1"}, "unknown flag"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {

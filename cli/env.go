@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -49,12 +52,41 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 			return
 		}
 		if bad := f.Value.Set(value); bad != nil {
-			err = usage("environment variable %s is %q: %v", variable(f.Name), value, bad)
+			err = usage("environment variable %s is %q: %s", variable(f.Name), value, wanted(f, bad))
 			return
 		}
 		f.Changed = true
 	})
 	return err
+}
+
+// explainFlag says what a flag wants instead of what was typed. Other mistakes
+// are named by cobra.
+func explainFlag(_ *cobra.Command, err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	f := bad.GetFlag()
+	return usage("--%s is %q: %s", f.Name, bad.GetValue(), wanted(f, bad.Unwrap()))
+}
+
+// wanted says in words what a flag takes. The errors of our own kinds of flags
+// do; those of pflag are the errors of a parser.
+func wanted(f *pflag.Flag, err error) string {
+	switch f.Value.(type) {
+	case *choice, *age:
+		return err.Error()
+	}
+	switch f.Value.Type() {
+	case "bool":
+		return "must be true or false"
+	case "duration":
+		return "must be a duration such as 500ms or 5s"
+	case "uint64":
+		return "must be a whole number from 0 on"
+	}
+	return err.Error()
 }
 
 // choice is a flag that has one of a few words as its value.
@@ -74,11 +106,35 @@ func (c *choice) Set(word string) error {
 			return nil
 		}
 	}
-	return usage("must be one of %s", strings.Join(c.words, ", "))
+	return fmt.Errorf("must be one of %s", strings.Join(c.words, ", "))
 }
 
 // Type is how the help text shows the value.
 func (c *choice) Type() string { return strings.Join(c.words, "|") }
+
+// age is a flag that says how old something may be; zero is not given.
+type age time.Duration
+
+// String is the age that was given.
+func (a *age) String() string {
+	if *a == 0 {
+		return ""
+	}
+	return time.Duration(*a).String()
+}
+
+// Set takes an age over zero: no answer is younger than what it tells of.
+func (a *age) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("must be a duration over 0 such as 500ms")
+	}
+	*a = age(d)
+	return nil
+}
+
+// Type is how the help text shows the value.
+func (a *age) Type() string { return "duration" }
 
 // shieldNegatives moves the flags of a command line in front of its words,
 // with a "--" in between, if one of the words is a negative number, which

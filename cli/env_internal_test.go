@@ -113,3 +113,20 @@ func checkVariable(t *testing.T, command string, f *pflag.Flag) {
 	}
 	expect(shown(v.other), "--"+f.Name+"="+v.other)
 }
+
+func TestBadValueOfAVariableIsExplainedInWords(t *testing.T) {
+	for _, c := range []struct{ command, flag, value, want string }{
+		{"put", "string", "zz", `environment variable QUORATE_STRING is "zz": must be true or false`},
+		{"get", "timeout", "soon", `environment variable QUORATE_TIMEOUT is "soon": must be a duration such as 500ms or 5s`},
+		{"get", "stale", "-1s", `environment variable QUORATE_STALE is "-1s": must be a duration over 0 such as 500ms`},
+		{"get", "output", "xml", `environment variable QUORATE_OUTPUT is "xml": must be one of table, json, raw`},
+		{"serve", "snapshot-entries", "many", `environment variable QUORATE_SNAPSHOT_ENTRIES is "many": must be a whole number from 0 on`},
+	} {
+		t.Run(c.flag, func(t *testing.T) {
+			t.Setenv(variable(c.flag), c.value)
+			if _, err := parse(t, c.command, c.flag); err == nil || err.Error() != c.want {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+}

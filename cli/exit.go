@@ -15,7 +15,7 @@ const (
 	exitFailure     = 1 // the call or the node failed
 	exitUsage       = 2 // the command was not typed well, or its arguments are invalid
 	exitNotFound    = 3 // there is nothing under this key
-	exitUnavailable = 4 // nobody answers, no leader, or the outcome is unknown
+	exitUnavailable = 4 // nobody answers, no leader, copies too old, or the outcome is unknown
 	exitConflict    = 6 // the state is not what the call expects
 )
 
@@ -30,6 +30,8 @@ type problem struct {
 	Outcome string          `json:"outcome,omitempty"`
 	Value   json.RawMessage `json:"value,omitempty"`
 	Leader  string          `json:"leader,omitempty"`
+	// ID is the id of a write whose outcome is unknown.
+	ID string `json:"id,omitempty"`
 }
 
 // failure is why a command failed, and the exit code it ends in.
@@ -44,6 +46,9 @@ type failure struct {
 
 // Error is the message, in one line.
 func (f *failure) Error() string { return strings.ReplaceAll(f.Message, "\n", "; ") }
+
+// unknown says that what failed may have had its effect.
+func (f *failure) unknown() bool { return f.Outcome == quorate.Unknown.String() }
 
 // usage makes the failure of a command that was not typed well.
 func usage(format string, args ...any) *failure {
@@ -75,7 +80,7 @@ func exitOf(p problem) int {
 		return exitNotFound
 	case quorate.Conflict:
 		return exitConflict
-	case quorate.Unavailable, quorate.Overloaded:
+	case quorate.Unavailable, quorate.Overloaded, quorate.TooOld:
 		return exitUnavailable
 	case quorate.Invalid, quorate.TooLarge:
 		return exitUsage

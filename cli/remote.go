@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,6 +30,7 @@ type remote struct {
 	addrs   []string
 	timeout time.Duration
 	id      string
+	stale   age
 	output  choice
 }
 
@@ -40,20 +40,27 @@ type message struct {
 	path   string
 	body   []byte
 	writes bool
+	// id is the same for each attempt at one write; a read has none.
+	id string
 }
 
 // clientFlags adds the flags that all commands which talk to a node have.
 func (r *remote) clientFlags(cmd *cobra.Command) {
 	r.output = choice{outputTable, []string{outputTable, outputJSON, outputRaw}}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&r.addrs, "addr", []string{defaultHTTP}, "HTTP addresses of nodes; the next is tried where one does not answer")
-	flags.DurationVar(&r.timeout, "timeout", 5*time.Second, "how long to wait, over all addresses")
+	flags.StringSliceVar(&r.addrs, "addr", []string{defaultHTTP}, "HTTP addresses of nodes; the next is tried where one does not serve the call")
+	flags.DurationVar(&r.timeout, "timeout", 5*time.Second, "how long to try, over all addresses")
 	flags.VarP(&r.output, "output", "o", "form of the output: raw is the bytes of the value and nothing else")
 }
 
 // idFlag adds the flag that commands which write have too.
 func (r *remote) idFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.id, "id", "", "call id: calls under the same id take effect once")
+	cmd.Flags().StringVar(&r.id, "id", "", "call id: what is sent under one id within an hour takes effect once (default: a random one)")
+}
+
+// staleFlag adds the flag that commands which only read have too.
+func (r *remote) staleFlag(cmd *cobra.Command) {
+	cmd.Flags().Var(&r.stale, "stale", "take an answer that may be so old: a node gives it without asking the others")
 }
 
 // check refuses flags that cannot work, and brings addresses into one form.
@@ -87,73 +94,17 @@ func checkID(id string) error {
 	return nil
 }
 
-// send gives a message to the first node that can serve it and returns the
-// answer, a JSON object. It moves on to the next address only where the
-// message surely had no effect, or can have none.
-func (r *remote) send(ctx context.Context, m message) ([]byte, error) {
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	var last *failure
-	for i, addr := range r.addrs {
-		answer, f := r.try(ctx, addr, r.share(ctx, i), m)
-		if f == nil {
-			return answer, nil
-		}
-		if errors.Is(ctx.Err(), context.Canceled) && f.Outcome != quorate.Unknown.String() {
-			return nil, failed("interrupted")
-		}
-		if !moveOn(m, f) {
-			return nil, f
-		}
-		// A node that says why tells more than one that says nothing.
-		if last == nil || !f.silent {
-			last = f
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if last.silent {
-		last.Message = fmt.Sprintf("nothing answers at %s: start a node with: %s dev", strings.Join(r.addrs, ", "), r.program)
-	}
-	return nil, last
-}
-
-// share is the time that address i may take, so that all that follow have as
-// much.
-func (r *remote) share(ctx context.Context, i int) time.Duration {
-	end, _ := ctx.Deadline()
-	return max(time.Until(end)/time.Duration(len(r.addrs)-i), time.Millisecond)
-}
-
-// moveOn says that a message which failed at one node can go to another.
-func moveOn(m message, f *failure) bool {
-	busy := f.Code == quorate.Unavailable || f.Code == quorate.Overloaded
-	if m.writes {
-		return busy && f.Outcome == quorate.NotApplied.String()
-	}
-	return busy || f.Code == quorate.Internal
-}
-
-// try gives a message to one node. A read is given up after its share of the
-// time. A write is not: once it is sent, only the node can say what became of
-// it.
+// try gives a message to one node and gives it up after its share of the time.
 func (r *remote) try(ctx context.Context, addr string, share time.Duration, m message) ([]byte, *failure) {
-	if !m.writes {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, share)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
 	var sent bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
 	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), m.method, "http://"+addr+m.path, bytes.NewReader(m.body))
 	if err != nil {
 		return nil, usage("address %q: %v", addr, err)
 	}
-	r.setHeaders(request, share)
+	setHeaders(request, share, m)
 	status, body, err := exchange(request, share)
 	if err != nil {
 		return nil, silence(addr, sent, m, err)
@@ -161,15 +112,15 @@ func (r *remote) try(ctx context.Context, addr string, share time.Duration, m me
 	return understand(addr, status, body, m)
 }
 
-func (r *remote) setHeaders(request *http.Request, share time.Duration) {
+func setHeaders(request *http.Request, share time.Duration, m message) {
 	request.Header.Set("Content-Type", "application/json")
 	// The node gives up a little before this side does: it can say what
 	// became of the call, and this side cannot.
 	margin := min(share/10, 250*time.Millisecond)
 	timeout := min(max(share-margin, time.Millisecond), nodeTimeoutMax)
 	request.Header.Set("Quorate-Timeout", timeout.Round(time.Millisecond).String())
-	if r.id != "" {
-		request.Header.Set("Idempotency-Key", r.id)
+	if m.id != "" {
+		request.Header.Set("Idempotency-Key", m.id)
 	}
 }
 
@@ -199,7 +150,7 @@ func exchange(request *http.Request, dialTime time.Duration) (status int, body [
 func silence(addr string, sent bool, m message, err error) *failure {
 	switch {
 	case sent && m.writes:
-		return unavailable(quorate.Unknown, "%s took the call and did not answer: %v%s", addr, cause(err), mayHaveBeenApplied)
+		return unavailable(quorate.Unknown, "%s took the call and did not answer: %v", addr, cause(err))
 	case sent:
 		return unavailable(quorate.NotApplied, "%s did not answer: %v", addr, cause(err))
 	}
@@ -207,9 +158,6 @@ func silence(addr string, sent bool, m message, err error) *failure {
 	f.silent = true
 	return f
 }
-
-// mayHaveBeenApplied ends every message about a write of unknown outcome.
-const mayHaveBeenApplied = "; it may have been applied: run it again only if that is harmless"
 
 // cause is an error without the words that net/http puts in front.
 func cause(err error) error {
@@ -229,18 +177,21 @@ func cause(err error) error {
 func understand(addr string, status int, body []byte, m message) ([]byte, *failure) {
 	var p problem
 	object := json.Valid(body) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
+	atFault := status == http.StatusOK || status >= http.StatusInternalServerError
 	switch {
 	case object && status == http.StatusOK:
 		return body, nil
 	case object && json.Unmarshal(body, &p) == nil && p.Code != "":
-		if m.writes && p.Outcome == quorate.Unknown.String() {
-			p.Message += mayHaveBeenApplied
+		if m.writes && atFault && p.Outcome == "" {
+			p.Outcome = quorate.Unknown.String() // what is not told is not known
 		}
 		return nil, answered(p)
-	case m.writes && (status == http.StatusOK || status >= http.StatusInternalServerError):
-		return nil, unavailable(quorate.Unknown, "%s answers with HTTP %d and no JSON of a node%s", addr, status, mayHaveBeenApplied)
+	case m.writes && atFault:
+		return nil, unavailable(quorate.Unknown, "%s answers with HTTP %d and no JSON of a node", addr, status)
 	}
 	f := failed("%s answers with HTTP %d and no JSON of a node: is it the HTTP address of one?", addr, status)
-	f.Code = quorate.Internal
+	if atFault {
+		f.Code = quorate.Internal // the next attempt may meet a node
+	}
 	return nil, f
 }

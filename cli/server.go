@@ -47,9 +47,15 @@ func (s *server) check() error {
 			return usage("--%s is missing: give it, or set %s", flag.name, variable(flag.name))
 		}
 	}
-	for _, addr := range append([]string{s.http, s.config.Peer}, s.config.Join...) {
-		if err := checkAddress(addr); err != nil {
-			return usage("%v", err)
+	if err := checkAddress(s.http); err != nil {
+		return usage("--http: %v", err)
+	}
+	if err := checkPeer(s.config.Peer); err != nil {
+		return usage("--peer: %v", err)
+	}
+	for _, addr := range s.config.Join {
+		if err := checkPeer(addr); err != nil {
+			return usage("--join: %v", err)
 		}
 	}
 	return nil

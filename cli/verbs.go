@@ -71,8 +71,9 @@ type verbFlags struct {
 }
 
 const valueHelp = `A value that reads as an integer of 64 bits is one, anything else is a string.
-With - the value is read from standard input, with @FILE from a file, up to
-1 MiB; the bytes are kept as they are, a line end at the end among them.`
+With - the value is read from standard input, with @FILE from a file; the bytes
+are kept as they are, a line end at the end among them. The key and the values
+of one call may have 1 MiB together.`
 
 func verbs() []verb {
 	return []verb{
@@ -97,7 +98,7 @@ func verbs() []verb {
 			example: "inc hits -5", args: cobra.RangeArgs(1, 2), fields: incFields,
 		},
 		{
-			operation: "CAS", use: "cas KEY OLD NEW", short: "Store a value if the old one is still there",
+			operation: "CAS", use: "cas {KEY OLD NEW | --absent KEY NEW}", short: "Store a value if the old one is still there",
 			long: "It is an error, with exit code 6, if another value is there. cas --absent KEY NEW\n" +
 				"stores a value only if there is none.\n\n" + valueHelp,
 			example: "cas color green blue", args: casArgs, flags: casFlags, fields: casFields,
@@ -180,7 +181,11 @@ func (p *program) verbCommand(v verb, writes bool) *cobra.Command {
 		if err != nil {
 			return failed("write the call as JSON: %v", err)
 		}
-		answer, err := nodes.send(cmd.Context(), message{http.MethodPost, "/v1/" + v.operation, body, writes})
+		path := "/v1/" + v.operation
+		if nodes.stale > 0 {
+			path += "?stale=" + nodes.stale.String()
+		}
+		answer, err := nodes.send(cmd.Context(), message{method: http.MethodPost, path: path, body: body, writes: writes})
 		if err != nil {
 			return err
 		}
@@ -189,6 +194,8 @@ func (p *program) verbCommand(v verb, writes bool) *cobra.Command {
 	nodes.clientFlags(cmd)
 	if writes {
 		nodes.idFlag(cmd)
+	} else {
+		nodes.staleFlag(cmd)
 	}
 	if v.flags != nil {
 		v.flags(cmd, flags)
