@@ -2,8 +2,10 @@
 // and the calls in it. The same forms carry calls and replies between nodes,
 // and the answers that the state remembers.
 //
-// It keeps one rule: what it decodes it has checked, and it allocates no more
-// than the input warrants. It does not know what a call means.
+// It keeps one rule: bytes are gone over twice. The first time nothing is
+// allocated, so that bytes which turn out to be refused cost nothing; the second
+// time there is room for exactly what is there. It does not know what a call
+// means.
 //
 // An entry, numbers little-endian, "uvarint" as in encoding/binary:
 //
@@ -98,11 +100,13 @@ func Decode(data []byte) (Header, []quorate.Call, error) {
 		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(data[2:]))),
 		Seed: binary.LittleEndian.Uint64(data[10:]),
 	}
-	calls, rest, err := ReadCalls(data[headerBytes:])
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes behind the last call", len(rest))
+	dry := reader{data: data[headerBytes:], dry: true}
+	dry.calls()
+	if err := dry.end("call"); err != nil {
+		return Header{}, nil, err
 	}
-	return h, calls, err
+	r := reader{data: data[headerBytes:], args: make([][]byte, dry.argsSeen)}
+	return h, r.calls(), r.err
 }
 
 // HeaderBytes bounds what an entry holds besides its calls.
@@ -162,23 +166,41 @@ func appendCall(dst []byte, c *quorate.Call) []byte {
 // ReadCalls decodes what AppendCalls encoded and returns the bytes behind it.
 // The calls share the bytes of data.
 func ReadCalls(data []byte) ([]quorate.Call, []byte, error) {
-	r := newReader(data)
-	count := r.count(callBytesMin)
-	if count > CallsMax {
-		return nil, nil, fmt.Errorf("%d calls are over the limit of %d", count, CallsMax)
+	dry := reader{data: data, dry: true}
+	if dry.calls(); dry.err != nil {
+		return nil, nil, dry.err
 	}
-	calls := make([]quorate.Call, count)
-	var name string
-	for i := range calls {
-		if name = r.call(&calls[i], name); r.err != nil {
-			return nil, nil, r.err
-		}
-	}
-	return calls, r.data, r.err
+	r := reader{data: data, args: make([][]byte, dry.argsSeen)}
+	calls := r.calls()
+	return calls, data[r.at:], r.err
 }
 
-// call decodes one call. The name of the call before it is used again where
-// it is the same, which it mostly is.
+// calls takes a count and calls.
+func (r *reader) calls() []quorate.Call {
+	count := r.count(callBytesMin)
+	if count > CallsMax {
+		r.fail(fmt.Errorf("%d calls are over the limit of %d", count, CallsMax))
+		return nil
+	}
+	var calls []quorate.Call
+	if !r.dry {
+		calls = make([]quorate.Call, count)
+	}
+	var name string
+	for i := range count {
+		var c *quorate.Call
+		if !r.dry {
+			c = &calls[i]
+		}
+		if name = r.call(c, name); r.err != nil {
+			return nil
+		}
+	}
+	return calls
+}
+
+// call decodes one call into c, which a dry reader does not have. The name of
+// the call before it is used again where it is the same, which it mostly is.
 func (r *reader) call(c *quorate.Call, before string) string {
 	flags := r.byte()
 	if flags&^(flagID|flagAge) != 0 {
@@ -186,64 +208,90 @@ func (r *reader) call(c *quorate.Call, before string) string {
 		return before
 	}
 	name := r.bytes(int(r.byte()))
+	var id string
+	if flags&flagID != 0 {
+		id = r.string(int(r.byte()))
+	}
+	var age uint64
+	if flags&flagAge != 0 {
+		if age = r.uvarint(); age > math.MaxInt64 {
+			r.fail(errors.New("the age that a call tolerates is over the limit"))
+		}
+	}
+	args := r.arguments(r.count(1))
+	if r.dry {
+		return before
+	}
 	if string(name) != before {
 		before = string(name)
 	}
-	c.Name = before
-	if flags&flagID != 0 {
-		c.ID = quorate.CallID(r.bytes(int(r.byte())))
-	}
-	if flags&flagAge != 0 {
-		age := r.uvarint()
-		if age > math.MaxInt64 {
-			r.fail(errors.New("the age that a call tolerates is over the limit"))
-		}
-		c.Read = quorate.Consistency(age)
-	}
-	c.Args = make([][]byte, r.count(1))
-	for i := range c.Args {
-		c.Args[i] = r.optional()
-	}
+	c.Name, c.ID, c.Read, c.Args = before, quorate.CallID(id), quorate.Consistency(age), args
 	return before
 }
 
-// reader takes bytes apart and remembers the first thing that was wrong.
-type reader struct {
-	data []byte
-	err  error
-	// room is how many bytes no count has claimed yet. The things of one
-	// count have bytes of their own, so all counts together claim no more than
-	// there is; what is allocated for them is bounded by that, also where
-	// lists stand in lists.
-	room int
+// arguments takes n arguments. Those of all calls stand in one array.
+func (r *reader) arguments(n int) [][]byte {
+	first := r.argsSeen
+	r.argsSeen += n
+	if r.dry {
+		for range n {
+			r.optional()
+		}
+		return nil
+	}
+	args := r.args[first:r.argsSeen:r.argsSeen]
+	for i := range args {
+		args[i] = r.optional()
+	}
+	return args
 }
 
-func newReader(data []byte) reader { return reader{data: data, room: len(data)} }
+// reader takes bytes apart and remembers the first thing that was wrong. What
+// changes as it goes is numbers, because pointers cost more to write.
+type reader struct {
+	data []byte
+	// at is where in data the next byte is; the end, once something was wrong.
+	at  int
+	err error
+	// dry says that this is the first time, which allocates nothing and makes
+	// nothing.
+	dry bool
+	// argsSeen counts the arguments of the calls so far.
+	argsSeen int
+	// args is room for the arguments of all calls.
+	args [][]byte
+}
 
 func (r *reader) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
-	r.data = nil
+	r.at = len(r.data)
 }
 
+// left is how many bytes are still to come.
+func (r *reader) left() int { return len(r.data) - r.at }
+
 func (r *reader) byte() byte {
-	if len(r.data) == 0 {
+	if r.at >= len(r.data) {
 		r.fail(errShort)
 		return 0
 	}
-	b := r.data[0]
-	r.data = r.data[1:]
-	return b
+	r.at++
+	return r.data[r.at-1]
 }
 
 func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.data)
+	if r.at < len(r.data) && r.data[r.at] < 0x80 { // nearly all of them
+		r.at++
+		return uint64(r.data[r.at-1])
+	}
+	n, size := binary.Uvarint(r.data[r.at:])
 	if size <= 0 {
 		r.fail(errShort)
 		return 0
 	}
-	r.data = r.data[size:]
+	r.at += size
 	return n
 }
 
@@ -255,27 +303,25 @@ func (r *reader) uint64() uint64 {
 	return binary.LittleEndian.Uint64(b)
 }
 
-// count is a number of things of at least size bytes each, size not counting
-// what these things count themselves. It is never more than can follow.
+// count is a number of things of at least size bytes each. It is never more
+// than can follow.
 func (r *reader) count(size int) int {
 	n := r.uvarint()
-	if n > uint64(min(r.room, len(r.data))/size) {
+	if n > uint64(r.left()/size) {
 		r.fail(errShort)
 		return 0
 	}
-	r.room -= int(n) * size
 	return int(n)
 }
 
 // bytes takes n bytes without copying them.
 func (r *reader) bytes(n int) []byte {
-	if n < 0 || n > len(r.data) {
+	if n < 0 || n > r.left() {
 		r.fail(errShort)
 		return nil
 	}
-	b := r.data[:n:n]
-	r.data = r.data[n:]
-	return b
+	r.at += n
+	return r.data[r.at-n : r.at : r.at]
 }
 
 // optional takes a length plus one and bytes; nil if they were left out.
@@ -284,12 +330,29 @@ func (r *reader) optional() []byte {
 	if n == 0 {
 		return nil
 	}
-	if n-1 > uint64(len(r.data)) {
+	if n-1 > uint64(r.left()) {
 		r.fail(errShort)
 		return nil
 	}
 	return r.bytes(int(n - 1))
 }
 
+// string takes n bytes as a string.
+func (r *reader) string(n int) string {
+	b := r.bytes(n)
+	if r.dry {
+		return ""
+	}
+	return string(b)
+}
+
 // text takes a uvarint length and bytes, as a string.
-func (r *reader) text() string { return string(r.bytes(r.count(1))) }
+func (r *reader) text() string { return r.string(r.count(1)) }
+
+// end is the first thing that was wrong, which may be that bytes are left.
+func (r *reader) end(last string) error {
+	if r.err == nil && r.left() > 0 {
+		return fmt.Errorf("%d bytes behind the last %s", r.left(), last)
+	}
+	return r.err
+}

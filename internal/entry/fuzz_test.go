@@ -1,43 +1,87 @@
 package entry_test
 
 import (
+	"errors"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/entry"
 )
 
-const (
-	// amplification bounds what decoding allocates for each byte of input. A
-	// value of one byte takes 56 bytes in memory, a call of three 80, and Go
-	// rounds up.
-	amplification = 72
-	// allocatedAnyhow is for errors and the runtime.
-	allocatedAnyhow = 64 << 10
-)
-
-// mustAllocateLittle runs decode and checks what it allocates. Another
+// mustAllocateLittle runs decode, which returns how many bytes its result
+// takes in memory, and checks what it allocates: no more than twice the input
+// and 64 KiB beside the result. What is refused has no result. Another
 // goroutine may allocate meanwhile, so the least of a few runs counts.
-func mustAllocateLittle(t testing.TB, input []byte, decode func()) {
+func mustAllocateLittle(t testing.TB, input []byte, decode func() (held int)) {
 	t.Helper()
-	bound := uint64(amplification*len(input) + allocatedAnyhow)
-	var least uint64
-	for range 3 {
+	var least, most uint64
+	for range 5 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		decode()
+		held := decode()
 		runtime.ReadMemStats(&after)
-		if least = after.TotalAlloc - before.TotalAlloc; least <= bound {
+		// Go rounds up what is allocated, by a quarter at most.
+		most = uint64(2*len(input) + 64<<10 + held + held/4)
+		if least = after.TotalAlloc - before.TotalAlloc; least <= most {
 			return
 		}
 	}
-	t.Fatalf("%d bytes of input made it allocate %d bytes, the bound is %d", len(input), least, bound)
+	t.Fatalf("%d bytes of input made it allocate %d bytes, want at most %d", len(input), least, most)
 }
 
-func TestHostileBytesMakeDecodingAllocateLittle(t *testing.T) {
+// decodeEntry, decodeCalls and the others decode and return what the result
+// takes in memory, beside the bytes that it shares with its input.
+func decodeEntry(data []byte) (held int) {
+	_, calls, _ := entry.Decode(data)
+	return heldByCalls(calls)
+}
+
+func decodeCalls(data []byte) (held int) {
+	calls, _, _ := entry.ReadCalls(data)
+	return heldByCalls(calls)
+}
+
+func decodeReplies(data []byte) (held int) {
+	replies, _ := entry.ReadReplies(data)
+	for _, reply := range replies {
+		held += int(unsafe.Sizeof(reply)) + heldByReply(reply)
+	}
+	return held
+}
+
+func decodeReply(data []byte) (held int) {
+	reply, _ := entry.ReadReply(data)
+	return heldByReply(reply)
+}
+
+func heldByCalls(calls []quorate.Call) (held int) {
+	for _, c := range calls {
+		held += int(unsafe.Sizeof(c)) + len(c.Args)*int(unsafe.Sizeof(c.Args))
+	}
+	return held
+}
+
+func heldByReply(reply quorate.Reply) (held int) {
+	if e, ok := errors.AsType[*quorate.Error](reply.Err); ok {
+		return int(unsafe.Sizeof(*e)) + heldByValue(e.Value)
+	}
+	return heldByValue(reply.Value)
+}
+
+func heldByValue(v quorate.Value) (held int) {
+	for _, element := range v.List() {
+		held += int(unsafe.Sizeof(element)) + heldByValue(element)
+	}
+	return held
+}
+
+// hostile is inputs that claim more than they hold, or hold as many things as
+// their bytes allow.
+func hostile() map[string][]byte {
 	const size = 1 << 20
 	uvarint := []byte{0xff, 0xff, 0x3f} // 1,048,575
 	// lists claims as many values as there may be, in each of lists that stand
@@ -48,17 +92,38 @@ func TestHostileBytesMakeDecodingAllocateLittle(t *testing.T) {
 	}
 	header := make([]byte, 18)
 	header[0], header[1] = 1, 1
-	for name, input := range map[string][]byte{
-		"lists in lists":     slices.Concat([]byte{1}, lists, make([]byte, size)),
-		"a list of nones":    slices.Concat([]byte{1, 0, 0, byte(quorate.List)}, uvarint, make([]byte, size)),
-		"replies":            slices.Concat([]byte{0x80, 0x80, 0x04}, make([]byte, 3<<16)),
-		"a text that is not": slices.Concat([]byte{1, 1, 0}, uvarint, []byte("short")),
-		"calls":              slices.Concat(header, []byte{0x80, 0x80, 0x04}, make([]byte, 3<<16)),
-		"arguments":          slices.Concat(header, []byte{1, 0, 0}, uvarint, make([]byte, size)),
-	} {
+	arguments := slices.Concat(header, []byte{1, 0, 0}, uvarint, make([]byte, size-1))
+	nones := slices.Concat([]byte{1, 0, 0, byte(quorate.List)}, uvarint, make([]byte, size-1))
+	return map[string][]byte{
+		"nothing":                    nil,
+		"lists in lists":             slices.Concat([]byte{1}, lists, make([]byte, size)),
+		"a list of nones":            nones,
+		"a list of nones, cut":       nones[:size],
+		"a list of nones and a byte": append(slices.Clone(nones), 0),
+		"replies":                    slices.Concat([]byte{0x80, 0x80, 0x04}, make([]byte, 3<<16)),
+		"replies, cut":               slices.Concat([]byte{0x80, 0x80, 0x04}, make([]byte, 3<<16-1)),
+		"a text that is not":         slices.Concat([]byte{1, 1, 0}, uvarint, []byte("short")),
+		"calls":                      slices.Concat(header, []byte{0x80, 0x80, 0x04}, make([]byte, 3<<16)),
+		"calls and a byte":           slices.Concat(header, []byte{0x80, 0x80, 0x04}, make([]byte, 3<<16+1)),
+		"calls with a flag at last":  slices.Concat(header, []byte{0x80, 0x80, 0x04}, make([]byte, 3<<16-3), []byte{4, 0, 0}),
+		"arguments":                  arguments,
+		"arguments, cut":             arguments[:size],
+		"a long id":                  slices.Concat(header, []byte{1, 1, 0, 255}, make([]byte, 255), []byte{0}),
+		"claims of all there is":     slices.Repeat([]byte{0xff}, size),
+	}
+}
+
+func TestHostileBytesMakeDecodingAllocateLittle(t *testing.T) {
+	for name, input := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			mustAllocateLittle(t, input, func() { _, _, _ = entry.Decode(input) })
-			mustAllocateLittle(t, input, func() { _, _ = entry.ReadReplies(input) })
+			mustAllocateLittle(t, input, func() int { return decodeEntry(input) })
+			mustAllocateLittle(t, input, func() int { return decodeReplies(input) })
+			if len(input) >= 18 {
+				mustAllocateLittle(t, input, func() int { return decodeCalls(input[18:]) })
+			}
+			if len(input) > 0 {
+				mustAllocateLittle(t, input, func() int { return decodeReply(input[1:]) })
+			}
 		})
 	}
 }
@@ -70,7 +135,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(mustReadHex(f, name))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		mustAllocateLittle(t, data, func() { _, _, _ = entry.Decode(data) })
+		mustAllocateLittle(t, data, func() int { return decodeEntry(data) })
+		mustAllocateLittle(t, data, func() int { return decodeCalls(data) })
 		header, calls, err := entry.Decode(data)
 		if err != nil {
 			return
@@ -92,7 +158,8 @@ func FuzzReadReplies(f *testing.F) {
 	f.Add(mustReadHex(f, "replies.hex"))
 	f.Add([]byte{1, 0, 0, byte(quorate.List), 1, byte(quorate.Map), 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		mustAllocateLittle(t, data, func() { _, _ = entry.ReadReplies(data) })
+		mustAllocateLittle(t, data, func() int { return decodeReplies(data) })
+		mustAllocateLittle(t, data, func() int { return decodeReply(data) })
 		replies, err := entry.ReadReplies(data)
 		if err != nil {
 			return

@@ -77,18 +77,33 @@ func AppendReplies(dst []byte, replies []quorate.Reply) []byte {
 
 // ReadReplies decodes what AppendReplies encoded.
 func ReadReplies(data []byte) ([]quorate.Reply, error) {
-	r := newReader(data)
+	dry := reader{data: data, dry: true}
+	dry.replies()
+	if err := dry.end("reply"); err != nil {
+		return nil, err
+	}
+	r := reader{data: data}
+	return r.replies(), r.err
+}
+
+// replies takes a count and replies.
+func (r *reader) replies() []quorate.Reply {
 	count := r.count(replyBytesMin)
 	if count > CallsMax {
-		return nil, fmt.Errorf("%d replies are over the limit of %d", count, CallsMax)
+		r.fail(fmt.Errorf("%d replies are over the limit of %d", count, CallsMax))
+		return nil
+	}
+	if r.dry {
+		for i := 0; i < count && r.err == nil; i++ {
+			r.reply()
+		}
+		return nil
 	}
 	replies := make([]quorate.Reply, count)
 	for i := range replies {
-		if replies[i] = r.reply(); r.err != nil {
-			return nil, r.err
-		}
+		replies[i] = r.reply()
 	}
-	return replies, r.end()
+	return replies
 }
 
 // AppendReply encodes one reply behind dst.
@@ -103,17 +118,13 @@ func AppendReply(dst []byte, reply quorate.Reply) []byte {
 
 // ReadReply decodes what AppendReply encoded.
 func ReadReply(data []byte) (quorate.Reply, error) {
-	r := newReader(data)
-	reply := r.reply()
-	return reply, r.end()
-}
-
-// end is the first thing that was wrong, which may be that bytes are left.
-func (r *reader) end() error {
-	if r.err == nil && len(r.data) > 0 {
-		return fmt.Errorf("%d bytes behind the last reply", len(r.data))
+	dry := reader{data: data, dry: true}
+	dry.reply()
+	if err := dry.end("reply"); err != nil {
+		return quorate.Reply{}, err
 	}
-	return r.err
+	r := reader{data: data}
+	return r.reply(), r.err
 }
 
 func (r *reader) reply() quorate.Reply {
@@ -123,7 +134,9 @@ func (r *reader) reply() quorate.Reply {
 	case replyValue:
 		reply.Value = r.value(depthMax)
 	case replyError:
-		reply.Err = r.error()
+		if e := r.error(); !r.dry {
+			reply.Err = &e
+		}
 	default:
 		r.fail(fmt.Errorf("reply of kind %d: %w", kind, ErrNewer))
 	}
@@ -142,8 +155,8 @@ func appendError(dst []byte, err error) []byte {
 	return appendValue(append(dst, byte(e.Outcome)), e.Value)
 }
 
-func (r *reader) error() *quorate.Error {
-	e := &quorate.Error{Code: quorate.Code(r.text()), Message: r.text(), Leader: r.text()}
+func (r *reader) error() quorate.Error {
+	e := quorate.Error{Code: quorate.Code(r.text()), Message: r.text(), Leader: r.text()}
 	// Only the exact byte for "not applied" says so.
 	if r.byte() != byte(quorate.NotApplied) {
 		e.Outcome = quorate.Unknown
@@ -197,31 +210,35 @@ func (r *reader) value(depth int) quorate.Value {
 	case quorate.Bytes:
 		return quorate.BytesValue(r.text())
 	case quorate.List:
-		return quorate.ListValue(r.values(depth)...)
+		return quorate.ListValue(r.values(r.count(1), depth)...)
 	case quorate.Map:
-		pairs := r.values(depth)
-		if len(pairs)%2 != 0 {
+		n := r.count(1)
+		if n%2 != 0 {
 			r.fail(errOdd)
 			return quorate.Value{}
 		}
-		return quorate.MapValue(pairs...)
+		return quorate.MapValue(r.values(n, depth)...)
 	default:
 		r.fail(fmt.Errorf("value of kind %d: %w", kind, ErrNewer))
 		return quorate.Value{}
 	}
 }
 
-// values takes a count and values.
-func (r *reader) values(depth int) []quorate.Value {
+// values takes n values that stand in another.
+func (r *reader) values(n, depth int) []quorate.Value {
 	if depth == 0 {
 		r.fail(errDeep)
 		return nil
 	}
-	values := make([]quorate.Value, r.count(1))
-	for i := range values {
-		if values[i] = r.value(depth - 1); r.err != nil {
-			return nil
+	if r.dry {
+		for i := 0; i < n && r.err == nil; i++ {
+			r.value(depth - 1)
 		}
+		return nil
+	}
+	values := make([]quorate.Value, n)
+	for i := range values {
+		values[i] = r.value(depth - 1)
 	}
 	return values
 }
