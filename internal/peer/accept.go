@@ -72,7 +72,7 @@ func (p *Port) admit(conn net.Conn) {
 		s, err := p.welcome(conn)
 		<-p.handshakes
 		if err != nil {
-			p.config.Log.Debug("peer port: no handshake", "remote", conn.RemoteAddr(), "error", err)
+			p.config.Log.Debug("peer port: no handshake", "remote", conn.RemoteAddr().String(), "error", err)
 		}
 		if s != nil {
 			s.run()
@@ -101,8 +101,8 @@ func (p *Port) welcome(conn net.Conn) (*served, error) {
 	}
 	if s == nil {
 		p.counters.refusalsGiven.Add(1)
-		p.config.Log.Info("peer port: refused", "remote", conn.RemoteAddr(), "reason", answer.status, "lane", said.lane,
-			"node", said.from.ID, "cluster", said.cluster, "wanted", said.wanted)
+		p.config.Log.Info("peer port: refused", "remote", conn.RemoteAddr().String(), "reason", answer.status.String(), "lane", said.lane.String(),
+			"from", said.from.String(), "of_cluster", clusterName(said.cluster), "wanted", nodeName(said.wanted))
 		return nil, refuse(conn, answer)
 	}
 	bytes, err := answer.append(nil)
@@ -206,7 +206,7 @@ func (s *served) run() {
 	err := s.serve()
 	s.leave(err)
 	<-writer
-	s.port.config.Log.Debug("peer port: connection ended", "lane", s.lane, "from", s.from.Addr, "node", s.from.ID, "cause", s.wire.why())
+	s.port.config.Log.Debug("peer port: connection ended", "lane", s.lane.String(), "from", s.from.String(), "cause", s.wire.why())
 }
 
 // signsOfLife is what the writer does from time to time: on Bulk both ends

@@ -1,8 +1,10 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 )
 
@@ -115,5 +117,53 @@ func unsent(cause error) error {
 	return fmt.Errorf("%w: %w", ErrUnsent, cause)
 }
 
+// lostError is a cause that leaves open whether the call arrived.
+type lostError struct{ cause error }
+
 // lost marks cause as one that leaves open whether the call arrived.
-func lost(cause error) error { return fmt.Errorf("may have arrived: %w", cause) }
+func lost(cause error) error { return &lostError{cause} }
+
+// Error is the cause: that of a connection which the other side closed is
+// io.EOF, which says little to people.
+func (e *lostError) Error() string {
+	if errors.Is(e.cause, io.EOF) {
+		return "the connection was closed"
+	}
+	return e.cause.Error()
+}
+
+// Unwrap is the cause.
+func (e *lostError) Unwrap() error { return e.cause }
+
+// callError is the error of one call as its caller gets it. It reaches people
+// who know nothing of lanes and kinds, so it says who was asked and what is
+// known.
+type callError struct {
+	to    Member
+	cause error
+}
+
+// Error is one sentence.
+func (e *callError) Error() string {
+	_, open := errors.AsType[*lostError](e.cause)
+	remote, answered := errors.AsType[*RemoteError](e.cause)
+	switch {
+	case answered:
+		return fmt.Sprintf("%s answers: %s", e.to, remote.Text)
+	case open && errors.Is(e.cause, context.DeadlineExceeded):
+		return fmt.Sprintf("no answer from %s in time; what was asked may have arrived", e.to)
+	case open:
+		return fmt.Sprintf("no answer from %s: %v; what was asked may have arrived", e.to, e.cause)
+	}
+	return fmt.Sprintf("ask %s: %v", e.to, e.cause)
+}
+
+// Unwrap is the cause.
+func (e *callError) Unwrap() error { return e.cause }
+
+// failed makes the error of a call. The log has the numbers that the error
+// leaves out.
+func (p *Port) failed(to Member, lane Lane, kind Kind, cause error) error {
+	p.config.Log.Debug("peer port: a call failed", "to", to.String(), "lane", lane.String(), "kind", kind, "error", cause)
+	return &callError{to, cause}
+}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -47,6 +46,30 @@ func exampleAcceptance() acceptance {
 	}
 }
 
+// exampleProbe is the preamble of a node that has no id and no cluster, to a
+// node of which it knows the id.
+func exampleProbe() preamble {
+	return preamble{lane: Probe, group: 1, from: Member{Addr: "n2:7000"}, wanted: "1112131415161718"}
+}
+
+func exampleAccepted() acceptance {
+	return acceptance{version: protocolVersion, status: accepted, cluster: examplePreamble().cluster, node: "1112131415161718"}
+}
+
+// exampleForms is one frame of each form.
+func exampleForms() []frame {
+	return []frame{
+		{id: 1 << 63, kind: 255, form: formCall, body: []byte("header")},
+		{id: 1 << 63, form: formAnswer, body: []byte{0}},
+		{id: 2, form: formFailure, body: []byte("no")},
+		{form: formPing},
+		{form: formPong},
+		{form: formChunk, body: []byte("chunk")},
+		{form: formEnd},
+		{form: formAbort, body: []byte("why")},
+	}
+}
+
 func TestGoldenBytesOfTheWire(t *testing.T) {
 	must := func(raw []byte, err error) []byte {
 		t.Helper()
@@ -55,10 +78,17 @@ func TestGoldenBytesOfTheWire(t *testing.T) {
 		}
 		return raw
 	}
+	var forms []byte
+	for _, f := range exampleForms() {
+		forms = appendFrame(forms, f)
+	}
 	for name, got := range map[string][]byte{
 		"frame-1.hex":      appendFrame(nil, frame{id: 1, kind: 7, form: formCall, body: []byte("hi")}),
+		"forms-1.hex":      forms,
 		"preamble-1.hex":   must(examplePreamble().append(nil)),
+		"probe-1.hex":      must(exampleProbe().append(nil)),
 		"acceptance-1.hex": must(exampleAcceptance().append(nil)),
+		"accepted-1.hex":   must(exampleAccepted().append(nil)),
 	} {
 		if want := golden(t, name); !bytes.Equal(got, want) {
 			t.Errorf("%s:\n got % x\nwant % x", name, got, want)
@@ -75,9 +105,24 @@ func TestGoldenBytesAreRead(t *testing.T) {
 	if err != nil || p != examplePreamble() {
 		t.Errorf("preamble %+v, %v", p, err)
 	}
+	if p, err = readPreamble(bytes.NewReader(golden(t, "probe-1.hex"))); err != nil || p != exampleProbe() {
+		t.Errorf("preamble %+v, %v", p, err)
+	}
 	a, err := readAcceptance(bytes.NewReader(golden(t, "acceptance-1.hex")))
 	if err != nil || a != exampleAcceptance() {
 		t.Errorf("acceptance %+v, %v", a, err)
+	}
+	if a, err = readAcceptance(bytes.NewReader(golden(t, "accepted-1.hex"))); err != nil || a != exampleAccepted() {
+		t.Errorf("acceptance %+v, %v", a, err)
+	}
+	forms, err := readAll(golden(t, "forms-1.hex"), probeBytesMax)
+	if err != io.EOF || len(forms) != len(exampleForms()) {
+		t.Fatalf("%d frames, %v", len(forms), err)
+	}
+	for i, want := range exampleForms() {
+		if got := forms[i]; got.id != want.id || got.kind != want.kind || got.form != want.form || !bytes.Equal(got.body, want.body) {
+			t.Errorf("frame %d is %+v, want %+v", i, got, want)
+		}
 	}
 }
 
@@ -143,47 +188,25 @@ func claim(bodyBytes int) []byte {
 	return header
 }
 
-// noiseBytes is what errors and the runtime may allocate meanwhile.
-const noiseBytes = 16 << 10
-
-// allocated is how many bytes work allocates.
-func allocated(work func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	work()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
-func TestClaimAboveTheLimitOfTheLaneAllocatesNothing(t *testing.T) {
-	for _, lane := range []Lane{Log, Control, Calls, Bulk, Probe} {
-		for _, length := range []int{lane.bodyBytesMax() + 1, 1<<31 - 100, -1, -frameFixedBytes} {
-			r := newFrameReader(bytes.NewReader(claim(length)), lane.bodyBytesMax())
-			var err error
-			got := allocated(func() { _, err = r.next(nil) })
-			if !errors.Is(err, errMalformed) {
-				t.Errorf("%s, claim of %d: %v", lane, length, err)
-			}
-			if got > noiseBytes {
-				t.Errorf("%s, claim of %d: %d bytes allocated", lane, length, got)
-			}
+// readAll reads frames until there is an error.
+func readAll(input []byte, bodyBytesMax int) (frames []frame, err error) {
+	r := newFrameReader(bytes.NewReader(input), bodyBytesMax)
+	for {
+		f, err := r.next(nil)
+		if err != nil {
+			return frames, err
 		}
+		frames = append(frames, f)
 	}
 }
 
-func TestClaimAllocatesByWhatArrived(t *testing.T) {
-	for _, arrived := range []int{0, 1, 1000, bodyStepBytes, bodyStepBytes + 1, 1 << 20, 3<<20 + 7} {
-		source := append(claim(logBytesMax), make([]byte, arrived)...)
-		r := newFrameReader(bytes.NewReader(source), logBytesMax)
-		var err error
-		got := allocated(func() { _, err = r.next(nil) })
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Fatalf("%d bytes arrived: %v", arrived, err)
-		}
-		// The last buffer holds at most 2 x arrived or one step; those that it
-		// grew from add up to less than it holds.
-		if most := uint64(2*max(2*arrived, bodyStepBytes) + noiseBytes); got > most {
-			t.Errorf("%d bytes arrived: %d allocated, want at most %d", arrived, got, most)
+func TestClaimAboveTheLimitOfTheLaneIsRefused(t *testing.T) {
+	for _, lane := range []Lane{Log, Control, Calls, Bulk, Probe} {
+		for _, length := range []int{lane.bodyBytesMax() + 1, 1<<31 - 100, -1, -frameFixedBytes} {
+			_, err := readAll(claim(length), lane.bodyBytesMax())
+			if !errors.Is(err, errMalformed) {
+				t.Errorf("%s, claim of %d: %v", lane, length, err)
+			}
 		}
 	}
 }
@@ -257,49 +280,20 @@ func TestAnswerToAHandshakeIsJudgedToo(t *testing.T) {
 	}
 }
 
-func FuzzFrame(f *testing.F) {
-	f.Add(golden(f, "frame-1.hex"))
-	f.Add(append(golden(f, "frame-1.hex"), golden(f, "frame-1.hex")...))
-	f.Add(claim(probeBytesMax))
-	f.Add(claim(probeBytesMax + 1))
-	f.Add([]byte("GET / HTTP/1.1\r\nHost: n1\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		r := newFrameReader(bytes.NewReader(raw), probeBytesMax)
-		var again []byte
-		for {
-			got, err := r.next(nil)
-			if err != nil {
-				break
+func BenchmarkReadFrame(b *testing.B) {
+	for _, size := range []int{128, 4 << 10, 256 << 10, logBytesMax} {
+		b.Run(fmt.Sprintf("body=%d", size), func(b *testing.B) {
+			wire := appendFrame(nil, frame{id: 1, form: formCall, body: make([]byte, size)})
+			source := bytes.NewReader(wire)
+			r := newFrameReader(source, logBytesMax)
+			b.SetBytes(int64(len(wire)))
+			b.ReportAllocs()
+			for b.Loop() {
+				source.Reset(wire)
+				if _, err := r.next(nil); err != nil {
+					b.Fatal(err)
+				}
 			}
-			if cap(got.body) > 2*len(raw)+bodyStepBytes {
-				t.Fatalf("%d bytes held for %d that arrived", cap(got.body), len(raw))
-			}
-			again = appendFrame(again, got)
-		}
-		if !bytes.HasPrefix(raw, again) {
-			t.Fatalf("read frames are\n% x, written again\n% x", raw, again)
-		}
-	})
-}
-
-func FuzzPreamble(f *testing.F) {
-	f.Add(golden(f, "preamble-1.hex"))
-	f.Add(golden(f, "acceptance-1.hex"))
-	f.Add([]byte("GET / HTTP/1.1\r\nHost: n1\r\n\r\n"))
-	f.Add([]byte(magic + "\x02"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		sameAgain := func(what string, again []byte, err error) {
-			if err != nil || !bytes.HasPrefix(raw, again) {
-				t.Fatalf("%s\n% x written again\n% x, %v", what, raw, again, err)
-			}
-		}
-		if p, err := readPreamble(bytes.NewReader(raw)); err == nil {
-			again, err := p.append(nil)
-			sameAgain(fmt.Sprintf("preamble %+v", p), again, err)
-		}
-		if a, err := readAcceptance(bytes.NewReader(raw)); err == nil && a.version == protocolVersion {
-			again, err := a.append(nil)
-			sameAgain(fmt.Sprintf("acceptance %+v", a), again, err)
-		}
-	})
+		})
+	}
 }

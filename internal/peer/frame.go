@@ -67,9 +67,9 @@ const (
 	frameHeaderBytes = framePrefixBytes + frameFixedBytes
 
 	// bodyStepBytes is what a declared length alone makes us allocate. Beyond
-	// it the buffer doubles, and only once it is full: it never holds more
-	// than twice what has arrived, or this.
-	bodyStepBytes = 64 << 10
+	// it we allocate as much as has arrived, and only once all of that is full.
+	// With the buffer below, and some bytes for an error, it is under 64 KiB.
+	bodyStepBytes = 28 << 10
 
 	// readBufferBytes lets one read take in many small frames. With eight other
 	// members, four lanes and both directions it costs 64 x 32 KiB = 2 MiB.
@@ -148,26 +148,39 @@ func (r *frameReader) next(spare []byte) (frame, error) {
 }
 
 // readBody reads length bytes, into spare if they fit. It allocates by what
-// has arrived and not by what was declared.
+// has arrived and not by what was declared: at most twice the length, and
+// before all has arrived at most twice that, or one step.
 func readBody(source io.Reader, spare []byte, length int) ([]byte, error) {
-	body := spare[:0]
-	if cap(body) < min(length, bodyStepBytes) {
-		body = make([]byte, 0, min(length, bodyStepBytes))
+	if length <= cap(spare) {
+		return readInto(source, spare[:length])
 	}
-	for len(body) < length {
-		if len(body) == cap(body) {
-			larger := make([]byte, len(body), min(length, 2*cap(body)))
-			copy(larger, body)
-			body = larger
-		}
-		arrived := len(body)
-		body = body[:min(length, cap(body))]
-		if _, err := io.ReadFull(source, body[arrived:]); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
+	first, err := readInto(source, make([]byte, min(length, bodyStepBytes)))
+	if err != nil || len(first) == length {
+		return first, err
+	}
+	pieces := [][]byte{first}
+	for arrived := len(first); arrived < length; {
+		piece, err := readInto(source, make([]byte, min(length-arrived, arrived)))
+		if err != nil {
 			return nil, err
 		}
+		pieces = append(pieces, piece)
+		arrived += len(piece)
+	}
+	body := make([]byte, 0, length)
+	for _, piece := range pieces {
+		body = append(body, piece...)
+	}
+	return body, nil
+}
+
+// readInto fills body.
+func readInto(source io.Reader, body []byte) ([]byte, error) {
+	if _, err := io.ReadFull(source, body); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
 	}
 	return body, nil
 }

@@ -96,7 +96,12 @@ type Member struct {
 }
 
 // String names the member for messages.
-func (m Member) String() string { return fmt.Sprintf("%s (node %s)", m.Addr, nodeName(m.ID)) }
+func (m Member) String() string {
+	if m.ID == "" {
+		return "the node at " + m.Addr
+	}
+	return fmt.Sprintf("node %s at %s", m.ID, m.Addr)
+}
 
 // nodeName and clusterName are the ids in sentences, where an empty one needs
 // a word of its own.

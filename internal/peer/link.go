@@ -263,7 +263,7 @@ func (p *Port) forgetLink(l *link) {
 func (p *Port) Call(ctx context.Context, to Member, lane Lane, kind Kind, body []byte) ([]byte, error) {
 	answer, err := p.call(ctx, route{to, lane}, kind, body)
 	if err != nil {
-		return nil, describe(err, route{to, lane}, kind)
+		return nil, p.failed(to, lane, kind, err)
 	}
 	return answer, nil
 }
@@ -303,13 +303,13 @@ func (p *Port) Send(to Member, lane Lane, kind Kind, body []byte, done func(body
 	route := route{to, lane}
 	finished := func(body []byte, err error) {
 		if err != nil {
-			err = describe(err, route, kind)
+			err = p.failed(to, lane, kind, err)
 		}
 		done(body, err)
 	}
 	now := func(*link) error { return nil }
 	if _, _, err := p.queue(route, frame{kind: kind, body: body}, finished, now); err != nil {
-		return describe(unsent(err), route, kind)
+		return p.failed(to, lane, kind, unsent(err))
 	}
 	return nil
 }
@@ -350,9 +350,4 @@ func (l *link) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// describe says which call an error is of.
-func describe(err error, route route, kind Kind) error {
-	return fmt.Errorf("call kind %d on %s to %s: %w", kind, route.lane, route.to, err)
 }

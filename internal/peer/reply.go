@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -25,6 +26,11 @@ func (s *served) replyTo(id uint64) func(body []byte, err error) {
 
 // answer queues the answer of a handler.
 func (s *served) answer(id uint64, body []byte, err error) error {
+	if s.ctx.Err() != nil {
+		// The handler may have given up because its connection ends: that is no
+		// answer, and must not leave before the connection is closed.
+		return context.Cause(s.ctx)
+	}
 	if most := s.lane.bodyBytesMax(); err == nil && len(body) > most {
 		err = fmt.Errorf("the answer has %d bytes, limit %d", len(body), most)
 	}
@@ -42,7 +48,7 @@ func (s *served) recovered(kind Kind, err *error) {
 	if cause == nil {
 		return
 	}
-	s.port.config.Log.Error("peer port: a handler panicked", "kind", kind, "lane", s.lane, "from", s.from.Addr,
+	s.port.config.Log.Error("peer port: a handler panicked", "kind", kind, "lane", s.lane.String(), "from", s.from.String(),
 		"panic", cause, "stack", string(debug.Stack()))
 	*err = fmt.Errorf("the handler of kind %d panicked: %v", kind, cause)
 }

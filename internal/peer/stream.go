@@ -39,7 +39,7 @@ var (
 func (p *Port) Stream(ctx context.Context, to Member, kind Kind, header []byte, body io.Reader) ([]byte, error) {
 	answer, err := p.stream(ctx, to, frame{kind: kind, form: formCall, body: header}, body)
 	if err != nil {
-		return nil, describe(err, route{to, Bulk}, kind)
+		return nil, p.failed(to, Bulk, kind, err)
 	}
 	return answer, nil
 }
