@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -248,15 +247,11 @@ func (n *Node) writes(call quorate.Call) bool {
 
 // unavailable is the error of calls that were passed on and not answered.
 func (n *Node) unavailable(calls []quorate.Call, sent bool, err error) error {
-	e := &quorate.Error{Code: quorate.Unavailable, Message: "the leader was not reached: " + err.Error()}
 	if sent && n.anyWrites(calls) {
-		e.Outcome = quorate.Unknown
-		e.Message = "the leader did not answer; it is not known whether the call was applied: " + err.Error()
+		return &quorate.Error{Code: quorate.Unavailable, Outcome: quorate.Unknown,
+			Message: "it is not known whether the call was applied: " + err.Error()}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		e.Message = "the deadline passed: " + e.Message
-	}
-	return e
+	return quorate.Errorf(quorate.Unavailable, "the leader did not answer: %v", err)
 }
 
 // The calls of one part must fit one entry of the batcher's queue.

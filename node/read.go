@@ -159,7 +159,7 @@ func (n *Node) askLeader(ctx context.Context) (uint64, error) {
 	}
 	answer, err := n.send(ctx, leader, peer.Control, kindIndex, nil, changed)
 	if err != nil {
-		return 0, quorate.Errorf(quorate.Unavailable, "the leader was not reached: %v", err)
+		return 0, quorate.Errorf(quorate.Unavailable, "the leader did not answer: %v", err)
 	}
 	index, commit, err := decodeIndex(answer)
 	if err != nil {
