@@ -1,122 +1,105 @@
 package torture
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
 
-var size = flag.String("torture", "small", "counts of the torture tests: small or full")
+// clusterSize is the nodes of every cluster here.
+const clusterSize = 3
 
-// count is the number of operations of a test: small by default.
-func count(small, full int) int {
-	if *size == "full" {
-		return full
-	}
-	return small
-}
-
-// binary is the program under test, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "torture")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "quorate")
-	if runtime.GOOS == "windows" {
-		binary += ".exe"
-	}
-	build := exec.Command("go", "build", "-o", binary, "github.com/quorate/quorate/cmd/quorate")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the binary: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// cluster is nodes that run as processes. Its cleanup ends them all.
+// cluster is nodes that run as processes. Its cleanup ends them all. Its
+// methods are for the goroutine of the test, except where they say otherwise.
 type cluster struct {
 	t     testing.TB
+	dir   string
 	nodes []*process
+	// wires is between the nodes; nil if they talk directly.
+	wires *wires
 	// http is the client of the test itself; load makes its own.
 	http *http.Client
 }
 
-// process is one node.
-type process struct {
-	index int
-	http  string
-	args  []string
-	log   string
-	cmd   *exec.Cmd
-	ended chan error
+// settings is what tests want of a cluster. The zero value is the binary with
+// short elections.
+type settings struct {
+	election           time.Duration
+	snapshot, trailing uint64
+	// own runs this program as the nodes, built as the test was.
+	own bool
+	// wired puts proxies between the nodes, which takes own.
+	wired bool
 }
 
-// newCluster starts n nodes and waits until all are ready.
-func newCluster(t testing.TB, n int, flags ...string) *cluster {
+// electionTimeout is what most tests use: short, so that they do not mostly
+// wait, and longer than a busy machine holds a heartbeat up.
+const electionTimeout = 300 * time.Millisecond
+
+// newCluster starts nodes and waits until all are ready.
+func newCluster(t testing.TB, s settings) *cluster {
 	t.Helper()
-	ports := freePorts(t, 2*n)
+	c := &cluster{t: t, dir: t.TempDir(), http: newClient(10 * time.Second)}
+	ports := freePorts(t, 2*clusterSize)
 	var peers []string
-	for i := range n {
+	for i := range clusterSize {
 		peers = append(peers, fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]))
 	}
-	c := &cluster{t: t, http: &http.Client{Timeout: 10 * time.Second}}
-	dir := t.TempDir()
-	for i := range n {
-		p := &process{index: i, http: fmt.Sprintf("127.0.0.1:%d", ports[2*i]), log: filepath.Join(dir, fmt.Sprintf("node%d.log", i))}
-		p.args = append([]string{
-			"serve", "--data-dir", filepath.Join(dir, fmt.Sprintf("node%d", i)),
-			"--http", p.http, "--peer", peers[i], "--join", strings.Join(peers, ","), "--log-format", "text",
-		}, flags...)
-		c.nodes = append(c.nodes, p)
+	for i := range clusterSize {
+		c.nodes = append(c.nodes, &process{
+			index: i, own: s.own, log: filepath.Join(c.dir, fmt.Sprintf("node%d.log", i)),
+			config: nodeConfig{
+				Dir: filepath.Join(c.dir, fmt.Sprintf("node%d", i)), HTTP: fmt.Sprintf("127.0.0.1:%d", ports[2*i]),
+				Peer: peers[i], Join: peers, ElectionTimeout: cmp.Or(s.election, electionTimeout),
+				SnapshotEntries: cmp.Or(s.snapshot, 8192), TrailingEntries: cmp.Or(s.trailing, 4096),
+			},
+		})
+	}
+	if s.wired {
+		c.wires = newWires(t, peers)
+		for i, p := range c.nodes {
+			p.config.Dials = c.wires.dials(i)
+		}
 	}
 	t.Cleanup(c.close)
-	for i := range n {
+	for i := range c.nodes {
 		c.start(i)
 	}
-	for i := range n {
+	for i := range c.nodes {
 		c.waitReady(i)
 	}
 	return c
 }
 
+// Systems give ports above 32767 to connections that dial. A node that is down
+// for a moment could find its port taken by one of those.
+const portMin, portMax = 12_000, 32_000
+
 // freePorts finds ports that nobody listens on at the moment.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", portMin+rand.IntN(portMax-portMin)))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, l.Addr().(*net.TCPAddr).Port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatalf("there are no %d free ports", n)
+	return nil
 }
 
 // close ends all processes, and shows their logs if the test failed.
@@ -125,69 +108,53 @@ func (c *cluster) close() {
 		if p.cmd != nil {
 			c.kill(i)
 		}
-		if c.t.Failed() {
-			log, _ := os.ReadFile(p.log)
-			c.t.Logf("log of node %d, the end of it:\n%s", i, log[max(0, len(log)-4000):])
-		}
+	}
+	c.http.CloseIdleConnections()
+	if !c.t.Failed() {
+		return
+	}
+	for i, p := range c.nodes {
+		log, _ := os.ReadFile(p.log)
+		c.t.Logf("log of node %d, the end of it:\n%s", i, log[max(0, len(log)-4000):])
+	}
+}
+
+// must fails the test at an error.
+func (c *cluster) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
 	}
 }
 
 // start runs a node. It does not wait for it.
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	p := c.nodes[i]
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer log.Close()
-	p.cmd = exec.Command(binary, p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	if err := p.cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	p.ended = make(chan error, 1)
-	go func(cmd *exec.Cmd, ended chan error) { ended <- cmd.Wait() }(p.cmd, p.ended)
+	c.must(c.nodes[i].start())
 }
 
-// kill ends a node as a crash does: with SIGKILL, at once.
+// kill ends a node as a crash does.
 func (c *cluster) kill(i int) {
 	c.t.Helper()
-	p := c.nodes[i]
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		c.t.Errorf("kill node %d: %v", i, err)
-	}
-	<-p.ended
-	p.cmd = nil
+	c.must(c.nodes[i].kill())
 }
 
 // killAll ends all nodes at the same moment.
 func (c *cluster) killAll() {
+	c.t.Helper()
 	for _, p := range c.nodes {
 		_ = p.cmd.Process.Kill()
 	}
-	for _, p := range c.nodes {
-		<-p.ended
-		p.cmd = nil
+	for i := range c.nodes {
+		c.kill(i)
 	}
 }
 
 // stop asks a node to end, and waits until it has.
 func (c *cluster) stop(i int) {
 	c.t.Helper()
-	p := c.nodes[i]
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		c.t.Fatal(err)
-	}
-	select {
-	case err := <-p.ended:
-		if err != nil {
-			c.t.Errorf("node %d ended with %v", i, err)
-		}
-	case <-time.After(20 * time.Second):
-		c.t.Fatalf("node %d does not end", i)
-	}
-	p.cmd = nil
+	c.must(c.nodes[i].terminate())
+	c.must(c.nodes[i].awaitEnd())
 }
 
 // waitFor polls until f is nil, and fails the test if it does not get there.
@@ -208,13 +175,12 @@ func (c *cluster) waitFor(limit time.Duration, what string, f func() error) {
 
 func (c *cluster) waitReady(i int) {
 	c.t.Helper()
+	p := c.nodes[i]
 	c.waitFor(30*time.Second, fmt.Sprintf("node %d is ready", i), func() error {
-		select {
-		case err := <-c.nodes[i].ended:
-			c.t.Fatalf("node %d ended by itself: %v", i, err)
-		default:
+		if !p.alive() {
+			c.t.Fatalf("node %d ended by itself: %v", i, p.err)
 		}
-		resp, err := c.http.Get("http://" + c.nodes[i].http + "/readyz")
+		resp, err := c.http.Get("http://" + p.config.HTTP + "/readyz")
 		if err != nil {
 			return err
 		}
@@ -238,9 +204,11 @@ type status struct {
 	ContentHash   string `json:"content_hash"`
 }
 
-func (c *cluster) status(i int) (status, error) {
+// status is how a node sees itself, with its content hash if parameters ask
+// for it.
+func (c *cluster) status(i int, parameters string) (status, error) {
 	var s status
-	resp, err := c.http.Get("http://" + c.nodes[i].http + "/v1/status?content_hash=true")
+	resp, err := c.http.Get("http://" + c.nodes[i].config.HTTP + "/v1/status" + parameters)
 	if err != nil {
 		return s, err
 	}
@@ -251,21 +219,26 @@ func (c *cluster) status(i int) (status, error) {
 	return s, json.NewDecoder(resp.Body).Decode(&s)
 }
 
-// leader finds the node that leads.
+// leads is the node that says it leads, or -1.
+func (c *cluster) leads() int {
+	return slices.IndexFunc(c.nodes, func(p *process) bool {
+		if !p.serving() {
+			return false
+		}
+		s, err := c.status(p.index, "")
+		return err == nil && s.Role == "leader"
+	})
+}
+
+// leader waits until a node leads.
 func (c *cluster) leader() int {
 	c.t.Helper()
 	found := -1
 	c.waitFor(20*time.Second, "there is a leader", func() error {
-		for i, p := range c.nodes {
-			if p.cmd == nil {
-				continue
-			}
-			if s, err := c.status(i); err == nil && s.Role == "leader" {
-				found = i
-				return nil
-			}
+		if found = c.leads(); found < 0 {
+			return errors.New("none leads")
 		}
-		return errors.New("none leads")
+		return nil
 	})
 	return found
 }
@@ -274,7 +247,7 @@ func (c *cluster) leader() int {
 func (c *cluster) follower() int {
 	c.t.Helper()
 	leader := c.leader()
-	return slices.IndexFunc(c.nodes, func(p *process) bool { return p.cmd != nil && p.index != leader })
+	return slices.IndexFunc(c.nodes, func(p *process) bool { return p.serving() && p.index != leader })
 }
 
 // waitConverged waits until all nodes have applied the same and checks that
@@ -282,14 +255,14 @@ func (c *cluster) follower() int {
 func (c *cluster) waitConverged() {
 	c.t.Helper()
 	c.waitFor(60*time.Second, "all nodes hold the same", func() error {
-		first, err := c.status(0)
-		if err != nil {
-			return err
-		}
-		for i := 1; i < len(c.nodes); i++ {
-			s, err := c.status(i)
+		var first status
+		for i := range c.nodes {
+			s, err := c.status(i, "?content_hash=true")
 			if err != nil {
 				return err
+			}
+			if i == 0 {
+				first = s
 			}
 			if s.AppliedIndex != first.AppliedIndex {
 				return fmt.Errorf("node %d is at %d, node 0 at %d", i, s.AppliedIndex, first.AppliedIndex)
@@ -301,72 +274,4 @@ func (c *cluster) waitConverged() {
 		}
 		return nil
 	})
-}
-
-// outcome is what a client knows of its call.
-type outcome int
-
-const (
-	acknowledged outcome = iota
-	notApplied           // surely
-	unknown
-)
-
-// answer is the body of a response.
-type answer struct {
-	Value   json.RawMessage `json:"value"`
-	Index   uint64          `json:"index"`
-	Error   string          `json:"error"`
-	Code    string          `json:"code"`
-	Outcome string          `json:"outcome"`
-}
-
-// newClient is an HTTP client for one of many concurrent callers.
-func newClient() *http.Client {
-	return &http.Client{
-		Timeout:   15 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 4, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext},
-	}
-}
-
-// post sends one call and says what became of it.
-func (c *cluster) post(ctx context.Context, client *http.Client, node int, path, body string) (answer, outcome) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.nodes[node].http+path, strings.NewReader(body))
-	if err != nil {
-		c.t.Error(err)
-		return answer{}, notApplied
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		// A call whose connection was never made never left.
-		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-			return answer{}, notApplied
-		}
-		return answer{}, unknown
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	var a answer
-	if err != nil || json.Unmarshal(data, &a) != nil {
-		return a, unknown
-	}
-	switch {
-	case resp.StatusCode == http.StatusOK:
-		return a, acknowledged
-	case a.Outcome == "not_applied":
-		return a, notApplied
-	}
-	return a, unknown
-}
-
-// get reads an integer through a node; 0 if there is none.
-func (c *cluster) get(node int, key string) (int64, error) {
-	a, out := c.post(context.Background(), c.http, node, "/get", `{"key":`+strconv.Quote(key)+`}`)
-	if out == acknowledged {
-		return strconv.ParseInt(string(bytes.TrimSpace(a.Value)), 10, 64)
-	}
-	if a.Code == "not_found" {
-		return 0, nil
-	}
-	return 0, fmt.Errorf("get %s: %s", key, a.Error)
 }

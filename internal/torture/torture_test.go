@@ -1,263 +1,119 @@
 package torture
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
-	"sync"
-	"sync/atomic"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
 
-// ledger is what clients know of the counters they incremented.
-type ledger struct {
-	mu sync.Mutex
-	// acknowledged and unknown count the increments of each key.
-	acknowledged, unknown map[string]int64
-	// values is every answer to an increment of each key. With a delta of 1
-	// no two may be equal.
-	values map[string]map[int64]bool
-	// refused counts the calls that were surely not applied.
-	refused int64
-}
+const (
+	// roundLength is how long faults go on before everything is healed and
+	// checked: long enough for the longest of them.
+	roundLength = 10 * time.Second
+	// roundRest is what a round takes besides: nodes that end in order, an
+	// election, the checks. A round does not begin unless it has this time.
+	roundRest = 25 * time.Second
+	// recoveryMax is how soon after the end of all faults every node must have
+	// a write acknowledged. It is some elections on a machine that is busy.
+	recoveryMax = 20 * time.Second
+)
 
-func newLedger() *ledger {
-	return &ledger{acknowledged: make(map[string]int64), unknown: make(map[string]int64), values: make(map[string]map[int64]bool)}
-}
-
-func (l *ledger) note(t testing.TB, key string, a answer, out outcome) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch out {
-	case notApplied:
-		l.refused++
-	case unknown:
-		l.unknown[key]++
-	case acknowledged:
-		l.acknowledged[key]++
-		value, err := strconv.ParseInt(string(a.Value), 10, 64)
-		if err != nil {
-			t.Errorf("an increment of %s answered %s", key, a.Value)
-		}
-		if l.values[key] == nil {
-			l.values[key] = make(map[int64]bool)
-		}
-		if l.values[key][value] {
-			t.Errorf("two increments of %s answered %d", key, value)
-		}
-		l.values[key][value] = true
-	}
-}
-
-// totals is the sums over all keys.
-func (l *ledger) totals() (acknowledged, unknown, refused int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.acknowledged {
-		acknowledged += n
-	}
-	for _, n := range l.unknown {
-		unknown += n
-	}
-	return acknowledged, unknown, l.refused
-}
-
-// check compares each counter with what the clients know: it holds every
-// increment that was acknowledged, and no more than those and the unknown ones.
-func (l *ledger) check(t testing.TB, c *cluster, node int) {
-	t.Helper()
-	keys := make(map[string]bool)
-	for key := range l.acknowledged {
-		keys[key] = true
-	}
-	for key := range l.unknown {
-		keys[key] = true
-	}
-	for key := range keys {
-		final, err := c.get(node, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		low := l.acknowledged[key]
-		if high := low + l.unknown[key]; final < low || final > high {
-			t.Errorf("%s is %d: %d increments were acknowledged and %d are unknown", key, final, low, high-low)
-		}
-	}
-}
-
-const clients = 64
-
-// load is clients that increment counters through random nodes.
-type load struct {
-	done   sync.WaitGroup
-	sent   atomic.Int64
-	ledger *ledger
-	stop   atomic.Bool
-}
-
-// increment sends total increments over so many keys, or until stop.
-func (c *cluster) increment(seed uint64, total, keys int) *load {
-	l := &load{ledger: newLedger()}
-	var next atomic.Int64
-	for i := range clients {
-		l.done.Go(func() {
-			random := rand.New(rand.NewPCG(seed, uint64(i)))
-			client := newClient()
-			defer client.CloseIdleConnections()
-			for !l.stop.Load() && next.Add(1) <= int64(total) {
-				l.one(c, client, random, keys)
-			}
-		})
-	}
-	return l
-}
-
-func (l *load) one(c *cluster, client *http.Client, random *rand.Rand, keys int) {
-	key := fmt.Sprintf("counter-%d", random.IntN(keys))
-	a, out := c.post(context.Background(), client, random.IntN(len(c.nodes)), "/inc", `{"key":"`+key+`"}`)
-	l.ledger.note(c.t, key, a, out)
-	l.sent.Add(1)
-	if out != acknowledged {
-		time.Sleep(10 * time.Millisecond) // a node that is down refuses at once
-	}
-}
-
-// after waits until so many calls were answered.
-func (l *load) after(t testing.TB, sent int) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Minute)
-	for l.sent.Load() < int64(sent) {
-		if time.Now().After(deadline) {
-			t.Fatalf("only %d of %d calls were answered", l.sent.Load(), sent)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-func newSeed(t testing.TB) uint64 {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return seed
-}
-
-func TestEveryCounterIsExactWhileNodesAreKilled(t *testing.T) {
-	total := count(12_000, 200_000)
-	c := newCluster(t, 3, "--snapshot-entries", "500", "--trailing-entries", "100")
-	start := time.Now()
-	load := c.increment(newSeed(t), total, count(200, 1000))
-	for i, victim := range []func() int{c.leader, c.follower, c.leader} {
-		load.after(t, total*(2*i+1)/7)
-		node := victim()
-		c.kill(node)
-		load.after(t, total*(2*i+2)/7)
-		c.start(node)
-	}
-	load.done.Wait()
-	acked, unknown, refused := load.ledger.totals()
-	t.Logf("%d increments in %v: %d acknowledged, %d unknown, %d surely not applied", total, time.Since(start).Round(time.Millisecond), acked, unknown, refused)
-	if acked < int64(total)/2 {
-		t.Errorf("only %d of %d were acknowledged: the cluster hardly served", acked, total)
-	}
-	for i := range c.nodes {
-		c.waitReady(i)
-	}
-	load.ledger.check(t, c, 0)
-	c.waitConverged()
-}
-
-func TestEverythingAcknowledgedSurvivesTheDeathOfAllNodes(t *testing.T) {
-	total := count(8_000, 100_000)
-	c := newCluster(t, 3)
-	load := c.increment(newSeed(t), total, 100)
-	load.after(t, total/2)
-	c.killAll()
-	load.stop.Store(true)
-	load.done.Wait()
-	acked, unknown, refused := load.ledger.totals()
-	t.Logf("%d acknowledged, %d unknown, %d surely not applied before all nodes died", acked, unknown, refused)
-	for i := range c.nodes {
-		c.start(i)
-	}
-	for i := range c.nodes {
-		c.waitReady(i)
-		load.ledger.check(t, c, i)
-	}
-	c.waitConverged()
-}
-
-func TestFollowerPastTheCutLogCatchesUpWhileWritesGoOn(t *testing.T) {
-	missed := count(6_000, 50_000)
-	c := newCluster(t, 3, "--snapshot-entries", "50", "--trailing-entries", "20")
+// TestHistoriesUnderFaultsAreLinearizable runs rounds of load and faults and
+// checks after each what clients saw, what every node answers, and that all
+// hold the same.
+func TestHistoriesUnderFaultsAreLinearizable(t *testing.T) {
 	seed := newSeed(t)
-	before := c.increment(seed, 500, 50)
-	before.done.Wait()
-	late := c.follower()
-	c.waitConverged()
-	was, err := c.status(late)
-	if err != nil {
-		t.Fatal(err)
+	c := newCluster(t, settings{own: true, wired: true, snapshot: 400, trailing: 100})
+	figures, ids := newFigures(), &idBudget{began: time.Now()}
+	defer func() { t.Log(figures) }()
+	length, until := lengths()
+	for more := true; more; more = time.Now().Add(length + roundRest).Before(until) {
+		r := &round{c: c, figures: figures, history: newHistory(), name: fmt.Sprintf("round-%d", figures.rounds), length: length}
+		r.run(rand.NewPCG(seed, uint64(figures.rounds)), ids)
+		if t.Failed() {
+			return
+		}
+		figures.rounds++
 	}
-	c.stop(late)
-	load := c.increment(seed+1, missed+count(3_000, 20_000), 50)
-	load.after(t, missed)
-	leader, err := c.status(c.leader())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if leader.FirstIndex <= was.AppliedIndex+1 {
-		t.Fatalf("the log of the leader begins at %d and still has what comes after %d", leader.FirstIndex, was.AppliedIndex)
-	}
-	c.start(late)
-	load.done.Wait()
-	c.waitReady(late)
-	c.waitConverged()
-	now, err := c.status(late)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("stopped at %d; the log of the others begins at %d; caught up to %d with a snapshot at %d",
-		was.AppliedIndex, leader.FirstIndex, now.AppliedIndex, now.SnapshotIndex)
-	for key, n := range before.ledger.acknowledged {
-		load.ledger.acknowledged[key] += n
-	}
-	load.ledger.check(t, c, late)
 }
 
-func TestNodeWithManyKeysAnswersSoonAfterItsDeath(t *testing.T) {
-	keys := count(10_000, 1_000_000)
-	c := newCluster(t, 3)
-	var next atomic.Int64
-	var writers sync.WaitGroup
-	for range clients {
-		writers.Go(func() {
-			client := newClient()
-			defer client.CloseIdleConnections()
-			for n := next.Add(1); n <= int64(keys); n = next.Add(1) {
-				if a, out := c.post(context.Background(), client, 0, "/put", fmt.Sprintf(`{"key":%d,"value":%d}`, n, n)); out != acknowledged {
-					t.Errorf("put %d: %s", n, a.Error)
-					return
-				}
+// lengths is how long one round is, and when the last must be over.
+func lengths() (round time.Duration, until time.Time) {
+	lasts, err := lasting()
+	switch {
+	case err == nil && lasts > 0:
+		return roundLength, began.Add(lasts)
+	case *size == "full":
+		return roundLength, time.Now().Add(2 * time.Minute)
+	}
+	return 2 * roundLength / 5, time.Now()
+}
+
+// round is faults and load for a while, and then the checks.
+type round struct {
+	c       *cluster
+	figures *figures
+	history *history
+	name    string
+	length  time.Duration
+}
+
+func (r *round) run(source *rand.PCG, ids *idBudget) {
+	random := rand.New(source)
+	faults := schedule(random, r.length)
+	var wrong []string
+	defer func() { r.keep(faults, wrong) }()
+	load := startLoad(r.c, r.name, random.Uint64(), r.history, r.figures, ids)
+	defer load.finish()
+	newPlayer(r.c, r.figures).play(faults, r.length)
+	r.recover()
+	load.finish()
+	r.c.waitConverged()
+	load.checkLater()
+	if wrong = r.history.check(); len(wrong) > 0 {
+		r.c.t.Errorf("not linearizable: %v", wrong)
+	}
+}
+
+// recover waits until every node has a write acknowledged.
+func (r *round) recover() {
+	healed := time.Now()
+	for node := range clusterSize {
+		r.c.waitFor(recoveryMax-time.Since(healed), fmt.Sprintf("a write through node %d is acknowledged", node), func() error {
+			a, out := r.c.ask(node, call{path: "/v1/inc", body: keyBody("recovered"), timeout: callTimeout})
+			if out != acknowledged {
+				return fmt.Errorf("%v", a)
 			}
+			return nil
 		})
 	}
-	writers.Wait()
-	victim := c.leader()
-	c.kill(victim)
-	start := time.Now()
-	c.start(victim)
-	c.waitFor(20*time.Second, "the node answers", func() error {
-		if n, err := c.get(victim, strconv.Itoa(keys)); err != nil || n != int64(keys) {
-			return fmt.Errorf("%d, %v", n, err)
-		}
-		return nil
-	})
-	took := time.Since(start)
-	t.Logf("with %d keys a node answered %v after it was started again", keys, took.Round(time.Millisecond))
-	// Alone on the machine, 3 s; other tests may run beside the small counts.
-	if limit := time.Duration(count(10, 3)) * time.Second; took > limit {
-		t.Errorf("a node with %d keys took %v to answer, over %v", keys, took, limit)
+	r.figures.recovery = max(r.figures.recovery, time.Since(healed))
+}
+
+// keep saves what is needed to look into a failure, and says where.
+func (r *round) keep(faults []fault, wrong []string) {
+	if !r.c.t.Failed() {
+		return
 	}
+	dir, err := os.MkdirTemp("", "torture-failed-")
+	if err == nil {
+		err = r.history.save(dir, wrong)
+	}
+	if err != nil {
+		r.c.t.Error(err)
+	}
+	for _, p := range r.c.nodes {
+		if log, err := os.ReadFile(p.log); err == nil {
+			_ = os.WriteFile(filepath.Join(dir, filepath.Base(p.log)), log, 0o600)
+		}
+	}
+	plan := ""
+	for _, f := range faults {
+		plan += fmt.Sprintf("%+v\n", f)
+	}
+	_ = os.WriteFile(filepath.Join(dir, "faults.txt"), []byte(plan), 0o600)
+	r.c.t.Logf("%s: history, faults and logs are in %s", r.name, dir)
 }
