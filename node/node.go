@@ -125,7 +125,7 @@ func Start(service *quorate.Service, config Config) (*Node, error) {
 // open opens what does not need a cluster.
 func (n *Node) open() (err error) {
 	fs := n.config.Host.FS
-	if n.wal, err = wal.Open(wal.Options{FS: fs, Dir: n.dir.join(walDir), Group: group, SegmentBytes: n.config.Host.SegmentBytes}); err != nil {
+	if n.wal, err = wal.Open(wal.Options{FS: fs, Dir: n.dir.join(walDir), Group: group, SegmentBytes: n.config.Host.SegmentBytes, Log: n.config.Log}); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	n.state, err = consensus.OpenState(consensus.StateOptions{

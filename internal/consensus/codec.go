@@ -194,7 +194,8 @@ func decodeAppend(body []byte, header raft.RPCHeader) (*raft.AppendEntriesReques
 		Term:      d.u64(), PrevLogEntry: d.u64(), PrevLogTerm: d.u64(), LeaderCommitIndex: d.u64(),
 	}
 	count := d.uvarint()
-	if count > uint64(len(d.body)/entryBytesMin) {
+	// Nothing is allocated for entries that are not there.
+	if ahead := *d; !ahead.skipEntries(count) {
 		return nil, errBody
 	}
 	// One allocation for all entries; they live and die together.
@@ -208,8 +209,34 @@ func decodeAppend(body []byte, header raft.RPCHeader) (*raft.AppendEntriesReques
 			AppendedAt: moment(int64(d.u64())), Data: d.bytes(), Extensions: d.bytes(),
 		}
 		req.Entries[i] = &entries[i]
+		if entries[i].Type == raft.LogConfiguration && !readable(entries[i].Data) {
+			return nil, errBody
+		}
 	}
 	return req, d.end()
+}
+
+// skipEntries says whether so many entries are all that is left of the body.
+func (d *decoder) skipEntries(count uint64) bool {
+	if count > uint64(len(d.body)/entryBytesMin) {
+		return false
+	}
+	for range count {
+		d.uvarint()
+		d.uvarint()
+		d.take(1 + 8)
+		d.bytes()
+		d.bytes()
+	}
+	return d.end() == nil
+}
+
+// readable says whether raft can read a configuration. It panics at one that it
+// cannot.
+func readable(configuration []byte) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	raft.DecodeConfiguration(configuration)
+	return
 }
 
 // heartbeat says that an append is a sign of life and nothing else.
@@ -267,6 +294,9 @@ func decodeSnapshot(body []byte, header raft.RPCHeader) (*raft.InstallSnapshotRe
 		RPCHeader: header, Leader: header.Addr,
 		Term: d.u64(), LastLogIndex: d.u64(), LastLogTerm: d.u64(),
 		ConfigurationIndex: d.u64(), SnapshotVersion: raft.SnapshotVersion(d.u8()), Configuration: d.bytes(),
+	}
+	if !readable(req.Configuration) {
+		return nil, errBody
 	}
 	return req, d.end()
 }

@@ -81,6 +81,9 @@ type Group struct {
 	// refused is since when raft has refused entries because of a transfer of
 	// leadership, in unix nanoseconds; 0 if it does not.
 	refused atomic.Int64
+	// handed is a term in which leadership is being handed over, or was to be
+	// and raft ran out of time; 0 if there is none.
+	handed atomic.Uint64
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -270,9 +273,19 @@ func (g *Group) Leads() bool {
 
 // HandOver gives leadership to another node, if this one leads. It returns
 // when another leads or a moment has passed.
+//
+// Behind one that ran out of time it tries no more in that term. Such a transfer
+// may leave a question to the goroutine that replicates; another behind it waits
+// until that one takes it, which it never does if the term ends first, and two
+// goroutines of raft stay for ever. checkTransfer mends what that does to a later
+// term.
 func (g *Group) HandOver(ctx context.Context) {
 	i := g.current.Load()
 	if i == nil || i.raft.State() != raft.Leader || len(g.Voters()) == 0 {
+		return
+	}
+	term, began := i.raft.CurrentTerm(), time.Now()
+	if g.handed.Swap(term) == term {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, handOverTimeout)
@@ -282,6 +295,9 @@ func (g *Group) HandOver(ctx context.Context) {
 		defer close(done)
 		if err := i.await(i.raft.LeadershipTransfer()); err != nil {
 			g.config.Log.Debug("leadership was not handed over", "error", err)
+		}
+		if time.Since(began) < g.config.ElectionTimeout { // what raft gives a transfer
+			g.handed.CompareAndSwap(term, 0)
 		}
 	}()
 	select {
@@ -339,7 +355,7 @@ func (g *Group) signal() {
 func (g *Group) Propose(data []byte) ([]quorate.Reply, error) {
 	i := g.current.Load()
 	if i == nil {
-		return nil, quorate.Errorf(quorate.Unavailable, "this node takes no part in the cluster yet")
+		return nil, quorate.Errorf(quorate.Unavailable, "this node takes no part in the cluster at the moment")
 	}
 	if err := g.Err(); err != nil {
 		return nil, quorate.Errorf(quorate.Unavailable, "this node stops: %v", err)

@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -57,6 +58,8 @@ type cluster struct {
 	id    peer.ClusterID
 	net   *memnet.Network
 	nodes []*node
+	// seed tells apart the entries of propose.
+	seed uint64
 	// change alters what a node is started with.
 	change func(i int, c *consensus.Config, w *wal.Options)
 }
@@ -339,6 +342,48 @@ func (c *cluster) converge(sum int64) store.Meta {
 		}
 	}
 	return metas[0]
+}
+
+// lead makes a node the leader of nodes that have the same state; handTo does
+// not wait for that.
+func (c *cluster) lead(i int) {
+	c.t.Helper()
+	c.handTo(i)
+	c.converge(-1)
+}
+
+func (c *cluster) handTo(i int) {
+	c.t.Helper()
+	c.until("the leader that is wanted", func() bool {
+		lead := c.leader()
+		if lead != i {
+			c.nodes[lead].group.HandOver(c.t.Context())
+			time.Sleep(electionTimeout)
+		}
+		return lead == i
+	})
+}
+
+// sameLogs checks that wherever two nodes have an entry it is the same.
+func (c *cluster) sameLogs() {
+	c.t.Helper()
+	held := make(map[uint64]wal.Entry)
+	for i, n := range c.nodes {
+		if n.group == nil || n.log.LastIndex() == 0 {
+			continue
+		}
+		for index := n.log.FirstIndex(); index <= n.log.LastIndex(); index++ {
+			e, err := n.log.Entry(index)
+			if err != nil {
+				c.t.Fatalf("node %d: %v", i, err)
+			}
+			if other, ok := held[index]; ok && (other.Term != e.Term || other.Kind != e.Kind || !bytes.Equal(other.Data, e.Data)) {
+				c.t.Errorf("entry %d of node %d has term %d and %d bytes; on another node it has term %d and %d bytes",
+					index, i, e.Term, len(e.Data), other.Term, len(other.Data))
+			}
+			held[index] = e
+		}
+	}
 }
 
 // total is where the counter stands.

@@ -15,7 +15,7 @@ import (
 func (g *Group) Leading() (uint64, error) {
 	i := g.current.Load()
 	if i == nil {
-		return 0, quorate.Errorf(quorate.Unavailable, "this node takes no part in the cluster yet")
+		return 0, quorate.Errorf(quorate.Unavailable, "this node takes no part in the cluster at the moment")
 	}
 	// An entry that could not be applied lets the barrier behind it pass.
 	if err := g.Err(); err != nil {

@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -135,13 +134,9 @@ func sampleNote() *note {
 
 // TestNoteHasItsBytes pins the form of a note.
 func TestNoteHasItsBytes(t *testing.T) {
-	want := "5152544e4f5445 01 0900000000000000 0100000000000000 0200000000000000 0300000000000000" +
-		"0400000000000000 0500000000000000 04000000 636f6e66 "
-	golden, err := hex.DecodeString(strings.ReplaceAll(want, " ", ""))
-	mustSucceed(t, err)
 	got := sampleNote().append(nil, 9)
-	if !bytes.Equal(got[:len(got)-4], golden) {
-		t.Errorf("a note is %x", got)
+	if golden := mustGolden(t, "note-1", got); !bytes.Equal(got, golden) {
+		t.Errorf("a note is %x, not %x", got, golden)
 	}
 	read, err := readNote(got, 9)
 	if err != nil || fmt.Sprint(read) != fmt.Sprint(sampleNote()) {
@@ -219,13 +214,21 @@ func TestOlderSnapshotNeverReplacesANewerOne(t *testing.T) {
 	s.mustStand(20, 20, "state-1")
 }
 
-// TestSnapshotOfThisNodeLeavesTheStateAloneThatCameMeanwhile is H11, and what
-// may happen to the directories.
+// TestSnapshotOfThisNodeLeavesTheStateAloneThatCameMeanwhile is H11 (issue 248):
+// a snapshot of this node that takes long ends when a newer one of another node
+// was installed already. Raft takes any that ends for its newest. Here the sink
+// refuses what is older than the newest, raft gives it up, and the note goes on
+// to name the state that is there.
+//
+// Between the end of the sink and the moment in which raft remembers it nothing
+// of ours runs, and a newer snapshot may be installed just then: what raft
+// remembers goes back, see TestRaftThatRemembersAnOlderSnapshotServesOn.
 func TestSnapshotOfThisNodeLeavesTheStateAloneThatCameMeanwhile(t *testing.T) {
 	for _, end := range []string{"close", "cancel"} {
 		t.Run(end, func(t *testing.T) {
 			from := mustSite(t, vfs.NewMem()).apply(1, 50).take(50)
-			s := mustSite(t, vfs.NewMem()).apply(1, 10)
+			disk := vfs.NewMem()
+			s := mustSite(t, disk).apply(1, 10)
 			own := s.begin(10)
 			mustSucceed(t, s.stage(from))
 			_, _, err := s.takeOver()
@@ -238,6 +241,11 @@ func TestSnapshotOfThisNodeLeavesTheStateAloneThatCameMeanwhile(t *testing.T) {
 				mustSucceed(t, own.Cancel())
 			}
 			s.mustStand(50, 50, "state-2")
+			again, err := OpenState(siteOptions(cloneOf(t, disk)))
+			if err != nil {
+				t.Fatalf("the node does not start again: %v", err)
+			}
+			mustSucceed(t, again.store.Close())
 			s.apply(51, 60).take(60).mustStand(60, 60, "state-2")
 		})
 	}
