@@ -19,9 +19,11 @@ import (
 // members and in no cluster yet, and says so when it is asked. The one with the
 // lowest address begins the cluster once it sees that all of them see all: it
 // draws the cluster's id and names the members, by the ids they told. The
-// others ask until one of them knows a cluster with this node in it.
+// others ask until one of them knows a cluster with this node in it, and take
+// both over. Each member writes the same first entry, so that the loss of any
+// of them right then is the loss of one member, and not of the list.
 //
-// Nobody else ever begins a cluster, and a node that is in one ignores the
+// Nobody else ever draws an id, and a node that is in one ignores the
 // list. A node that finds a cluster in which it is not a member stops.
 
 const (
@@ -44,6 +46,8 @@ type hello struct {
 	// Members is the ids of the members, if the node is in a cluster and
 	// knows them already.
 	Members []peer.NodeID `json:"members,omitempty"`
+	// First is the first members of that cluster.
+	First []founder `json:"first,omitempty"`
 	// Founders is the list of members with which the node was started.
 	Founders []string `json:"founders,omitempty"`
 	// SeesAll says that the node has seen all of Founders.
@@ -54,7 +58,7 @@ type hello struct {
 func (n *Node) hello() hello {
 	id := n.identity.Load()
 	h := hello{
-		Node: id.Node, Peer: id.Peer, Service: id.Service, Cluster: id.Cluster,
+		Node: id.Node, Peer: id.Peer, Service: id.Service, Cluster: id.Cluster, First: id.Founders,
 		Founders: n.config.founders(), SeesAll: n.seesAll.Load(),
 	}
 	for _, m := range n.members() {
@@ -149,7 +153,7 @@ func (n *Node) consider(founders, others []string, hellos []hello, errs []error)
 		}
 		if h.Cluster != "" {
 			if slices.Contains(h.Members, self.Node) {
-				return true, nil, n.join(h.Cluster, nil)
+				return true, nil, n.join(h.Cluster, h.First)
 			}
 			// It is in a cluster that knows this node, or it would have told
 			// its members: it has only just joined itself.
@@ -200,7 +204,7 @@ func (n *Node) join(cluster string, founders []founder) error {
 		return err
 	}
 	n.identity.Store(&id)
-	n.config.Log.Info("the cluster has formed", "cluster", cluster, "members", len(n.config.founders()), "begun_here", len(founders) > 0)
+	n.config.Log.Info("the cluster has formed", "cluster", cluster, "members", len(n.config.founders()))
 	return nil
 }
 

@@ -43,7 +43,8 @@ type identity struct {
 	Peer    string      `json:"peer"`
 	// Cluster is empty until the cluster has formed.
 	Cluster string `json:"cluster,omitempty"`
-	// Founders is the first members, on the node that began the cluster.
+	// Founders is the first members of the cluster. It may be empty where an
+	// older program joined it.
 	Founders []founder `json:"founders,omitempty"`
 }
 

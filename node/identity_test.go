@@ -251,3 +251,36 @@ func writeFile(t *testing.T, fs vfs.FS, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestLossOfAnyMemberRightAfterFormingIsTheLossOfOne(t *testing.T) {
+	for lost := range 3 {
+		t.Run(host(lost), func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				c := newCluster(t, 3)
+				defer c.close()
+				// Nobody is elected while the cluster forms.
+				c.change = func(_ int, config *node.Config) { config.ElectionTimeout = 5 * time.Second }
+				for i := range c.nodes {
+					c.start(i)
+				}
+				for i := range c.nodes {
+					for c.nodes[i].Status(t.Context()).Role == node.Forming {
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				c.stop(lost)
+				c.disks[lost] = vfs.NewMem()
+				for i := range c.nodes {
+					if i != lost {
+						c.stop(i)
+						c.start(i)
+					}
+				}
+				c.ready()
+				if got := c.inc((lost+1)%3, "hits"); got != 1 {
+					t.Errorf("the first increment answers %d", got)
+				}
+			})
+		})
+	}
+}

@@ -47,8 +47,8 @@ type Config struct {
 	State   *State
 	Machine *machine.Machine
 	Log     *slog.Logger
-	// Founders is the members of a cluster that begins here, this node among
-	// them; empty on every other node, and ignored once there is a log.
+	// Founders is the first members of the cluster, this node among them, in
+	// one order on all of them; ignored once there is a log.
 	Founders []peer.Member
 	// ElectionTimeout is how long a follower waits for its leader.
 	ElectionTimeout time.Duration
@@ -130,7 +130,8 @@ func Start(config Config) (*Group, error) {
 }
 
 // bootstrap writes the first entry of a new cluster, which names its members.
-// Done again after a crash it does what was left to do.
+// All of them write the same one. Done again after a crash it does what was left
+// to do.
 func (g *Group) bootstrap() error {
 	log := g.config.WAL
 	if len(g.config.Founders) == 0 || log.LastIndex() > 0 || g.config.State.newest != nil {
