@@ -11,8 +11,8 @@ type stream struct {
 	segment *segment
 	// offset is where the next record goes.
 	offset int64
-	// limit is the size of the segment; only a record that is larger than a
-	// whole segment raises it.
+	// limit is that of the segment; only a record that is larger than a whole
+	// segment raises it.
 	limit int64
 	// batch is the number of the last batch written.
 	batch uint64
@@ -150,7 +150,7 @@ func (l *Log) room(entries []Entry, before int64) (int, error) {
 		total += entryBytes(e)
 	}
 	least := before + entryBytes(entries[0])
-	here, fresh := l.stream.limit-l.stream.offset, l.options.SegmentBytes-headerBytes
+	here, fresh := l.stream.limit-l.stream.offset, l.options.SegmentBytes-headerBytes-markBytes
 	if here < least || (here < total && total <= fresh) {
 		if err := l.rotate(least); err != nil {
 			return 0, err
@@ -165,31 +165,47 @@ func (l *Log) room(entries []Entry, before int64) (int, error) {
 }
 
 // rotate goes on to the next segment, which gets room for at least the given
-// bytes. All that was written to the last one is durable.
+// bytes. All that was written to the last one is durable, and the last one says
+// so that the next one may not be missing.
 func (l *Log) rotate(least int64) error {
 	next, err := l.takeNext()
 	if err != nil {
 		return err
 	}
+	if err := l.put([]byte(goesOn)); err != nil {
+		return err
+	}
 	s := &l.stream
 	s.segment, s.offset = next, headerBytes
-	s.limit = max(l.options.SegmentBytes, headerBytes+least)
+	s.limit = max(next.limit, headerBytes+least)
 	return nil
 }
 
-// commit writes b as the next batch and makes it durable.
+// commit writes b as the next batch, with a mark behind it, and makes it
+// durable.
 func (l *Log) commit(b []byte) error {
 	s := &l.stream
-	invariant.Must(s.offset%alignment == 0 && s.offset+int64(len(b)) <= s.limit, "a batch fits its segment")
+	end := s.offset + int64(len(b))
+	invariant.Must(s.offset%alignment == 0 && end <= s.limit, "a batch fits its segment")
+	b = append(b, make([]byte, markBytes)...)
+	if err := l.put(b); err != nil {
+		return err
+	}
 	s.buffer = b
+	s.offset = end
+	s.batch++
+	return nil
+}
+
+// put writes b at the end of the stream and makes it durable.
+func (l *Log) put(b []byte) error {
+	s := &l.stream
 	if _, err := s.segment.file.WriteAt(b, s.offset); err != nil {
 		return l.fail(fmt.Errorf("write %d bytes to %s at offset %d: %w", len(b), s.segment.path, s.offset, err))
 	}
 	if err := s.segment.file.SyncData(); err != nil {
 		return l.fail(fmt.Errorf("sync %s: %w", s.segment.path, err))
 	}
-	s.offset += int64(len(b))
-	s.batch++
 	return nil
 }
 

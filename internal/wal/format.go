@@ -16,9 +16,10 @@ import (
 //	+---------+----------+----------+-----+---------------------------------+
 //	0         48
 //
-// The file name appears only after the header is durable, so a segment whose
-// header does not check is damaged, never half made. All numbers are
-// little-endian.
+// The file name appears only after the header and the whole size of the file
+// are durable, so a segment whose header does not check, or that is shorter
+// than its header says, is damaged, never half made. One record that is larger
+// than a segment makes it longer. All numbers are little-endian.
 //
 //	segment header (48 bytes)
 //	 0  magic       8  "quorwal\n"
@@ -27,7 +28,8 @@ import (
 //	16  group       8
 //	24  sequence    8  1 for the first segment of a log, then without a gap
 //	32  salt        8  random
-//	40  zero        4
+//	40  size        4  of the file when it was made; 0 in one that an older
+//	                   program made, whose marks mean nothing
 //	44  checksum    4  CRC32C of bytes 0..44; the seed of all checksums below
 //
 // # Record
@@ -55,6 +57,13 @@ import (
 // batch never crosses the end of a segment. Numbers rise by one from batch to
 // batch over the whole life of the log.
 //
+// Behind the header of a segment and behind each batch stands a mark of eight
+// bytes, for which there is always room. It is zeros, written with what is
+// before them, until the next batch overwrites it; and "goes on\n" once the
+// stream goes on in the next segment, which exists from then on. A record
+// begins with such bytes once in 2^64, so anything else there is what is left
+// of a batch that was begun.
+//
 //	type  index                     term                       meaning
 //	1     index of the entry        term of the entry          entry; kind and time too
 //	2     last entry that stays     first entry at that time   all later entries are gone
@@ -66,17 +75,17 @@ import (
 //
 // The entry {Index: 7, Term: 2, Kind: 0, Data: "inc hits", Time: 1000,
 // Extensions: "x"}, alone in batch 5, in a segment of group 1 with sequence 1
-// and salt 0x1122334455667788 (format_internal_test.go holds it to this):
+// salt 0x1122334455667788 and 16 MiB (format_internal_test.go holds it to this):
 //
 // the segment header
 //
 //	00000000  71 75 6f 72 77 61 6c 0a  01 00 00 00 00 00 00 00  |quorwal.........|
 //	00000010  01 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00  |................|
-//	00000020  88 77 66 55 44 33 22 11  00 00 00 00 d1 68 63 b2  |.wfUD3"......hc.|
+//	00000020  88 77 66 55 44 33 22 11  00 00 00 01 d2 eb 08 40  |.wfUD3"........@|
 //
 // and the record
 //
-//	00000000  cb cb 34 90 c3 f4 35 4e  09 00 00 00 01 00 00 00  |..4...5N........|
+//	00000000  0f c3 4f f0 9c 28 d1 11  09 00 00 00 01 00 00 00  |..O..(..........|
 //	00000010  01 01 00 00 00 00 00 00  05 00 00 00 00 00 00 00  |................|
 //	00000020  07 00 00 00 00 00 00 00  02 00 00 00 00 00 00 00  |................|
 //	00000030  e8 03 00 00 00 00 00 00  69 6e 63 20 68 69 74 73  |........inc hits|
@@ -85,11 +94,14 @@ const (
 	segmentMagic   = "quorwal\n"
 	formatVersion  = 1
 	headerBytes    = 48 // of a segment
+	markBytes      = 8  // of the mark behind a batch
+	goesOn         = "goes on\n"
 	recordBytes    = 56 // of a record without payload
 	alignment      = 8
 	flagFinal      = 1
 	payloadMax     = 64 << 20 // see checkEntries
-	_              = uint(segmentBytesMin - headerBytes - recordBytes)
+	_              = uint(segmentBytesMin - headerBytes - recordBytes - markBytes)
+	_              = uint(len(goesOn)-markBytes) + uint(markBytes-len(goesOn))
 	_              = uint(1<<32 - 1 - segmentBytesMax - recordBytes - payloadMax)
 	checksumOffset = headerBytes - 4
 )
@@ -223,6 +235,8 @@ func (r record) entry(payload []byte) Entry {
 // segmentHeader is the part of a segment header that differs.
 type segmentHeader struct {
 	group, sequence, salt uint64
+	// size is that of the file when it was made, 0 if it does not say.
+	size uint32
 }
 
 // encode returns the header and the seed for the checksums of the records.
@@ -234,6 +248,7 @@ func (h segmentHeader) encode() ([]byte, uint32) {
 	le.PutUint64(b[16:], h.group)
 	le.PutUint64(b[24:], h.sequence)
 	le.PutUint64(b[32:], h.salt)
+	le.PutUint32(b[40:], h.size)
 	seed := crc32.Checksum(b[:checksumOffset], castagnoli)
 	le.PutUint32(b[checksumOffset:], seed)
 	return b, seed
@@ -257,5 +272,6 @@ func parseSegmentHeader(b []byte) (segmentHeader, uint32, error) {
 		group:    le.Uint64(b[16:]),
 		sequence: le.Uint64(b[24:]),
 		salt:     le.Uint64(b[32:]),
+		size:     le.Uint32(b[40:]),
 	}, seed, nil
 }

@@ -37,7 +37,7 @@ func dumpLine(offset int, row []byte) string {
 }
 
 func TestDrawingOfSegmentAndRecordIsTrue(t *testing.T) {
-	header, seed := segmentHeader{group: 1, sequence: 1, salt: 0x1122334455667788}.encode()
+	header, seed := segmentHeader{group: 1, sequence: 1, salt: 0x1122334455667788, size: 16 << 20}.encode()
 	drawn(t, "format.go", header)
 	r := record{kind: recordEntry, final: true, batch: 5, index: 7, term: 2, time: 1000}
 	drawn(t, "format.go", appendRecord(nil, r, []byte("inc hits"), []byte("x"), seed))

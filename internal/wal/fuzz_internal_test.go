@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"runtime"
 	"testing"
 )
 
@@ -39,11 +40,18 @@ func FuzzRecord(f *testing.F) {
 		if repair&2 != 0 && len(b) >= recordBytes {
 			binary.LittleEndian.PutUint32(b, crc32.Update(seed, castagnoli, b[4:recordBytes]))
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		r, payload, ok := parseWhole(b, seed)
+		e := r.entry(payload)
+		runtime.ReadMemStats(&after)
+		// It allocates nothing; what else runs may, a little.
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {
+			t.Fatalf("%d bytes made it allocate %d", len(b), n)
+		}
 		if !ok {
 			return
 		}
-		e := r.entry(payload)
 		again := appendRecord(nil, r, e.Data, e.Extensions, seed)
 		// The bytes that fill up the payload are not part of the record's
 		// meaning, though their checksum is kept.

@@ -159,34 +159,47 @@ func randomStep(rng *rand.Rand, s state) step {
 		if rng.IntN(8) == 0 {
 			last = rng.Uint64N(s.last() + 1)
 		}
-		after := slices.DeleteFunc(slices.Clone(s.entries), func(e wal.Entry) bool { return e.Index > last })
-		return step{
-			name:     fmt.Sprintf("truncate back to %d", last),
-			call:     func(l *wal.Log) error { return l.TruncateBack(last) },
-			outcomes: []state{s, {after, s.vote}},
-		}
+		return backStep(s, last)
 	case n < 16 && len(s.entries) > 0:
-		first := s.entries[0].Index + rng.Uint64N(uint64(len(s.entries))+1)
-		after := slices.DeleteFunc(slices.Clone(s.entries), func(e wal.Entry) bool { return e.Index < first })
-		return step{
-			name:     fmt.Sprintf("truncate front to %d", first),
-			call:     func(l *wal.Log) error { return l.TruncateFront(first) },
-			outcomes: []state{s, {after, s.vote}},
-		}
+		return frontStep(s, s.entries[0].Index+rng.Uint64N(uint64(len(s.entries))+1))
 	}
 	vote := wal.Vote{Term: term, VotedTerm: s.vote.VotedTerm, Candidate: s.vote.Candidate}
 	if term > s.vote.VotedTerm && rng.IntN(2) == 0 {
 		vote.VotedTerm, vote.Candidate = term, randomBytes(rng, rng.IntN(257))
 	}
+	return voteStep(s, vote)
+}
+
+// backStep drops every entry behind last.
+func backStep(s state, last uint64) step {
+	after := slices.DeleteFunc(slices.Clone(s.entries), func(e wal.Entry) bool { return e.Index > last })
 	return step{
-		name:     fmt.Sprintf("vote %d", term),
+		name:     fmt.Sprintf("truncate back to %d", last),
+		call:     func(l *wal.Log) error { return l.TruncateBack(last) },
+		outcomes: []state{s, {after, s.vote}},
+	}
+}
+
+// frontStep drops every entry before first.
+func frontStep(s state, first uint64) step {
+	after := slices.DeleteFunc(slices.Clone(s.entries), func(e wal.Entry) bool { return e.Index < first })
+	return step{
+		name:     fmt.Sprintf("truncate front to %d", first),
+		call:     func(l *wal.Log) error { return l.TruncateFront(first) },
+		outcomes: []state{s, {after, s.vote}},
+	}
+}
+
+// voteStep saves a vote.
+func voteStep(s state, vote wal.Vote) step {
+	return step{
+		name:     fmt.Sprintf("vote %d", vote.Term),
 		call:     func(l *wal.Log) error { return l.SaveVote(vote) },
 		outcomes: []state{s, {s.entries, vote}},
 	}
 }
 
-// appendStep appends a few entries of random size from first on. A crash may
-// leave any number of them.
+// appendStep appends a few entries of random size from first on.
 func appendStep(rng *rand.Rand, s state, first uint64) step {
 	size := []int{0, 40, 300, 1500, 9000}[min(rng.IntN(8), rng.IntN(8), 4)]
 	var added []wal.Entry
@@ -196,7 +209,12 @@ func appendStep(rng *rand.Rand, s state, first uint64) step {
 			Data: randomBytes(rng, rng.IntN(size+1)), Extensions: randomBytes(rng, rng.IntN(20)),
 		})
 	}
-	kept := s.entries
+	return appendOf(s, added)
+}
+
+// appendOf appends entries. A crash may leave any number of them.
+func appendOf(s state, added []wal.Entry) step {
+	first, kept := added[0].Index, s.entries
 	if first != s.last()+1 {
 		kept = nil
 	}

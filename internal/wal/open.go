@@ -149,7 +149,8 @@ func (l *Log) openVotes(found contents) (err error) {
 // openSegments opens the chain of segments, or makes its first one.
 func (l *Log) openSegments(sequences []uint64) error {
 	if len(sequences) == 0 {
-		first, err := l.folder.makeSegment("", l.options, 1)
+		// The spare may be this very segment, whose making a crash cut short.
+		first, err := l.folder.makeSegment(l.supply.takeSpare(), l.options, 1)
 		if err != nil {
 			return err
 		}
@@ -204,8 +205,13 @@ func (s *segment) check(group uint64) error {
 		return fmt.Errorf("%s belongs to group %d, not %d", s.path, h.group, group)
 	case h.sequence != s.sequence:
 		return damaged(s.path, 0, fmt.Sprintf("the header says segment %d", h.sequence))
+	case info.Size() < int64(h.size):
+		return damaged(s.path, info.Size(), fmt.Sprintf("the file is cut short, it had %d bytes", h.size))
 	}
-	s.seed = seed
+	s.seed, s.limit, s.marked = seed, int64(h.size)-markBytes, h.size > 0
+	if !s.marked {
+		s.limit = info.Size() - markBytes
+	}
 	return nil
 }
 
@@ -228,7 +234,12 @@ func (l *Log) begin() error {
 	if err := tail.file.SyncData(); err != nil {
 		return fmt.Errorf("sync %s: %w", tail.path, err)
 	}
-	l.stream = stream{segment: tail, offset: p.offset, limit: l.options.SegmentBytes, batch: p.last}
+	l.stream = stream{segment: tail, offset: p.offset, limit: tail.limit, batch: p.last}
+	if t := p.torn; t.bytes > 0 {
+		l.options.Log.Warn("the log ended in a batch that is not whole, and was cut there; "+
+			"nobody was promised it, unless it was damaged since",
+			"file", t.path, "offset", t.offset, "bytes", t.bytes, "last", l.live.lastIndex())
+	}
 
 	go l.runSupply()
 	// The open record takes the number of the batch that a crash may have torn,

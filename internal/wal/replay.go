@@ -37,11 +37,19 @@ type replay struct {
 	// gap is where a batch was first found missing after last.
 	gapPath   string
 	gapOffset int64
+	// torn is what there is of that batch.
+	torn remains
 
 	// batch holds the records of the batch being read.
 	batch []placed
 	// buffer holds the segment being read.
 	buffer []byte
+}
+
+// remains are what is left of a batch that is not whole.
+type remains struct {
+	path          string
+	offset, bytes int64
 }
 
 // placed is a record and where it lies.
@@ -67,6 +75,9 @@ func (p *replay) play(chain []*segment) error {
 		}
 		if err := p.search(s, data, end); err != nil {
 			return err
+		}
+		if s.goesOn(data, end) && i+1 == len(chain) {
+			return damaged(s.path, end, "the segment that follows is missing")
 		}
 	}
 	// A segment is made when the one before it is in use, so only one may
@@ -136,7 +147,7 @@ func (p *replay) playSegment(i int, s *segment, data []byte) (int64, error) {
 		}
 		p.last = r.batch
 		p.tail, p.offset = i, offset
-		p.gapPath = ""
+		p.gapPath, p.torn = "", remains{}
 		p.batch = p.batch[:0]
 	}
 }
@@ -150,19 +161,55 @@ func (p *replay) continues(r record) bool {
 	return r.batch == p.last+1
 }
 
-// search looks behind the end of the batches for records of later ones.
+// search looks behind the end of the batches for records of later ones, and
+// for what is left of the missing one.
 func (p *replay) search(s *segment, data []byte, end int64) error {
 	if p.gapPath == "" {
 		p.gapPath, p.gapOffset = s.path, end
 	}
-	for offset := end; offset+recordBytes <= int64(len(data)); offset += alignment {
-		if r, ok := parseRecord(data[offset:], s.seed); ok && r.batch > p.last+1 {
+	size := int64(len(data))
+	start, last := end, end
+	if len(p.batch) > 0 {
+		start = p.batch[0].offset
+	}
+	if s.begun(data, end) {
+		// Nothing else may show how long the record was.
+		last = end + min(recordBytes, size-end)
+	}
+	for offset := end; offset+recordBytes <= size; offset += alignment {
+		r, ok := parseRecord(data[offset:], s.seed)
+		if ok && r.batch > p.last+1 {
 			return damaged(p.gapPath, p.gapOffset, fmt.Sprintf(
 				"batch %d does not check, although batch %d follows it in %s at offset %d",
 				p.last+1, r.batch, s.path, offset))
 		}
+		if ok && r.batch == p.last+1 {
+			last = min(offset+r.size(), size)
+		}
+	}
+	if last > start && p.torn.bytes == 0 {
+		p.torn = remains{s.path, start, last - start}
 	}
 	return nil
+}
+
+// mark is what stands behind the batches of s, which end at end. It is zero in
+// a segment whose marks mean nothing.
+func (s *segment) mark(data []byte, end int64) (mark [markBytes]byte) {
+	if s.marked && end+markBytes <= int64(len(data)) {
+		copy(mark[:], data[end:])
+	}
+	return mark
+}
+
+// goesOn says that the stream has gone on in the next segment.
+func (s *segment) goesOn(data []byte, end int64) bool {
+	return s.mark(data, end) == [markBytes]byte([]byte(goesOn))
+}
+
+// begun says that there is something of one more batch.
+func (s *segment) begun(data []byte, end int64) bool {
+	return s.mark(data, end) != [markBytes]byte{} && !s.goesOn(data, end)
 }
 
 // apply does to live what the record says. An error is a stream that no log

@@ -22,6 +22,10 @@ type segment struct {
 	file     vfs.File
 	// seed is where the checksums of its records begin.
 	seed uint32
+	// limit is where its batches end, but for a record that is larger.
+	limit int64
+	// marked says that the marks behind its batches mean something.
+	marked bool
 	// readers counts the reads under way; Log.mu guards it. The file is not
 	// closed, renamed or removed while there are any.
 	readers int
@@ -129,11 +133,11 @@ func (d folder) above(dir string) folder { return folder{d.fs, d.fs.PathDir(dir)
 func (d folder) missing() (lowest string, missing []string, err error) {
 	for lowest = d.dir; ; lowest = d.fs.PathDir(lowest) {
 		_, err := d.fs.Stat(lowest)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fmt.Errorf("look for log directory: %w", err)
+		}
 		if err == nil || d.fs.PathDir(lowest) == lowest {
 			return lowest, missing, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", nil, fmt.Errorf("look for log directory: %w", err)
 		}
 		missing = append(missing, lowest)
 	}
@@ -224,16 +228,23 @@ func writeZeros(f io.Writer, size int64) error {
 }
 
 // dress turns the spare at path into the segment h and opens it. The header
-// is durable before the name exists.
+// and the whole file are durable before the name exists: what a header says of
+// the size of its file must be true after any crash.
 func (d folder) dress(path string, h segmentHeader) (*segment, error) {
 	f, err := d.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	header, seed := h.encode()
-	_, err = f.WriteAt(header, 0)
+	size, err := fileSize(f)
+	if err == nil && size != int64(h.size) {
+		err = fmt.Errorf("the spare has %d bytes and not %d", size, h.size)
+	}
 	if err == nil {
-		err = f.SyncData()
+		_, err = f.WriteAt(append(header, make([]byte, markBytes)...), 0)
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
@@ -241,7 +252,10 @@ func (d folder) dress(path string, h segmentHeader) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write segment header of %s: %w", path, err)
 	}
-	s := &segment{sequence: h.sequence, path: d.path(h.sequence, segmentSuffix), seed: seed}
+	s := &segment{
+		sequence: h.sequence, path: d.path(h.sequence, segmentSuffix),
+		seed: seed, limit: int64(h.size) - markBytes, marked: true,
+	}
 	if err := d.rename(path, s.path); err != nil {
 		return nil, err
 	}

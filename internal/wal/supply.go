@@ -94,10 +94,7 @@ func (l *Log) makeNext() error {
 	l.mu.Lock()
 	s := &l.supply
 	sequence := s.live[len(s.live)-1].sequence + 1
-	spare := ""
-	if len(s.spares) > 0 {
-		spare, s.spares = s.spares[0], s.spares[1:]
-	}
+	spare := s.takeSpare()
 	l.mu.Unlock()
 
 	next, err := l.folder.makeSegment(spare, l.options, sequence)
@@ -111,6 +108,16 @@ func (l *Log) makeNext() error {
 	return nil
 }
 
+// takeSpare takes a spare away, "" when there is none.
+func (s *supply) takeSpare() string {
+	if len(s.spares) == 0 {
+		return ""
+	}
+	spare := s.spares[0]
+	s.spares = s.spares[1:]
+	return spare
+}
+
 // makeSegment makes a segment from the spare, or from a new file if there is
 // none.
 func (d folder) makeSegment(spare string, o Options, sequence uint64) (*segment, error) {
@@ -120,7 +127,7 @@ func (d folder) makeSegment(spare string, o Options, sequence uint64) (*segment,
 			return nil, err
 		}
 	}
-	return d.dress(spare, segmentHeader{group: o.Group, sequence: sequence, salt: newSalt()})
+	return d.dress(spare, segmentHeader{group: o.Group, sequence: sequence, salt: newSalt(), size: uint32(o.SegmentBytes)})
 }
 
 // retire puts the oldest doomed segment aside for reuse, or removes it.
@@ -148,7 +155,10 @@ func (l *Log) retire() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.supply.spares = append(l.supply.spares, spare)
+	// A spare that a crash left may have had this name, and is gone now.
+	if !slices.Contains(l.supply.spares, spare) {
+		l.supply.spares = append(l.supply.spares, spare)
+	}
 	return nil
 }
 

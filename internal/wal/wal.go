@@ -19,6 +19,14 @@
 //     ever tried again.
 //   - No lock is held while the file system works.
 //
+// What it cannot tell: the last batch of a log that was not closed, when it does
+// not check, is one that a crash tore, or one that was acknowledged and damaged
+// since; the bytes are the same. It is cut, and Open says so to its Log. That
+// is at most one batch: every earlier one has a later one behind it, a closed
+// log has the record of its close there, and a newest file that is missing, or
+// shorter than it was made, is refused. A cut that leaves nothing of the batch, to the last
+// byte of its first eight and of every record header, is not even noticed.
+//
 // It does not know what entries mean, takes no snapshots, and does not guard
 // its directory against a second process: the owner of the data directory
 // does.
@@ -27,6 +35,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -75,6 +84,8 @@ type Options struct {
 	SegmentBytes int64
 	// CacheBytes bounds the newest entries held in memory, 32 MiB when 0.
 	CacheBytes int64
+	// Log is told what Open cuts off. Nobody is when it is nil.
+	Log *slog.Logger
 }
 
 // ready fills in the defaults and checks the rest.
@@ -87,6 +98,9 @@ func (o Options) ready() (Options, error) {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = cacheBytesDefault
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.SegmentBytes < segmentBytesMin || o.SegmentBytes > segmentBytesMax {
 		return o, fmt.Errorf("log options: SegmentBytes %d is not within %d and %d",

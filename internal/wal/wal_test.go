@@ -3,9 +3,7 @@ package wal_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,10 +19,12 @@ import (
 )
 
 // headerBytes is the size of a segment header, recordBytes that of a record
-// without payload: the figures of the drawing in format.go.
+// without payload, markBytes that of a mark: the figures of the drawing in
+// format.go.
 const (
 	headerBytes = 48
 	recordBytes = 56
+	markBytes   = 8
 )
 
 // mustHold opens the log, checks what it holds, and closes it.
@@ -158,121 +158,6 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%+v was accepted", o)
 		}
 	}
-}
-
-// lastSegment is the image's last segment that holds b, and where first.
-func lastSegment(t *testing.T, m image, b []byte) (string, int) {
-	t.Helper()
-	names := m.names(".wal")
-	for i := len(names) - 1; i >= 0; i-- {
-		if at := bytes.Index(m[names[i]], b); at >= 0 {
-			return names[i], at
-		}
-	}
-	t.Fatalf("no segment holds %q", b)
-	return "", 0
-}
-
-// unclosed is a log with the given batches, as a crash of the process leaves
-// it.
-func unclosed(t *testing.T, batches ...[]wal.Entry) image {
-	t.Helper()
-	fs := vfs.NewCrashableMem()
-	l := mustOpen(t, small(fs))
-	for _, b := range batches {
-		mustAppend(t, l, b...)
-	}
-	m := pictureOf(t, fs)
-	mustClose(t, l)
-	return m
-}
-
-func TestTornTailIsCut(t *testing.T) {
-	m := unclosed(t, entries(1, 3, 1, 100), entries(4, 6, 1, 100))
-	for name, tear := range map[string]func(b []byte, at int) []byte{
-		"first record lost":  func(b []byte, at int) []byte { clear(b[at : at+50]); return b },
-		"last record lost":   func(b []byte, at int) []byte { clear(b[at+350 : at+400]); return b },
-		"header of it lost":  func(b []byte, at int) []byte { clear(b[at-50 : at]); return b },
-		"file cut short":     func(b []byte, at int) []byte { return b[:at+20] },
-		"file cut at record": func(b []byte, at int) []byte { return b[:at-recordBytes] },
-	} {
-		t.Run(name, func(t *testing.T) {
-			torn := m.clone()
-			file, at := lastSegment(t, torn, []byte("entry 4 of"))
-			torn[file] = tear(torn[file], at)
-			fs := torn.fs(t)
-			mustHold(t, fs, entries(1, 3, 1, 100)...)
-			l := mustOpen(t, small(fs))
-			mustAppend(t, l, entries(4, 5, 2, 10)...)
-			mustClose(t, l)
-			mustHold(t, fs, append(entries(1, 3, 1, 100), entries(4, 5, 2, 10)...)...)
-		})
-	}
-}
-
-func TestDamageBeforeALaterBatchIsRefused(t *testing.T) {
-	m := unclosed(t, entries(1, 3, 1, 100), entries(4, 6, 1, 100))
-	file, at := lastSegment(t, m, []byte("entry 2 of"))
-	m[file][at]++
-	mustBeCorrupt(t, m.fs(t), file, "batch 2 does not check")
-}
-
-func TestDamageBeforeALaterSegmentIsRefused(t *testing.T) {
-	m := unclosed(t, entries(1, 3, 1, 1000), entries(4, 6, 1, 1000))
-	file, at := lastSegment(t, m, []byte("entry 3 of"))
-	clear(m[file][at-recordBytes:])
-	mustBeCorrupt(t, m.fs(t), file)
-}
-
-func TestDamageAfterACleanCloseIsRefused(t *testing.T) {
-	fs := unclosed(t, entries(1, 3, 1, 100)).fs(t)
-	mustClose(t, mustOpen(t, small(fs)))
-	m := imageOf(t, fs)
-	file, at := lastSegment(t, m, []byte("entry 3 of"))
-	clear(m[file][at : at+10])
-	mustBeCorrupt(t, m.fs(t), file)
-}
-
-// TestRemainsOfATornBatchStayDead tears the first record off a batch, appends
-// one of the same size in its place, and crashes: the second record of the
-// torn batch now stands, whole, just where the next one would.
-func TestRemainsOfATornBatchStayDead(t *testing.T) {
-	m := unclosed(t, entries(1, 3, 1, 100), entries(4, 6, 1, 100))
-	file, at := lastSegment(t, m, []byte("entry 4 of"))
-	clear(m[file][at : at+100])
-	fs := m.fs(t)
-	l := mustOpen(t, small(fs))
-	// The open record takes 56 bytes of the 160 of the torn entry: 48 are left
-	// for a payload.
-	mustAppend(t, l, entry(4, 2, 47))
-	crashed := pictureOf(t, fs)
-	mustClose(t, l)
-	if name, at := lastSegment(t, crashed, []byte("entry 4 of term 2")); !bytes.HasPrefix(crashed[name][at+48+recordBytes:], []byte("entry 5 of term 1")) {
-		t.Fatal("the remains are not where this test wants them")
-	}
-	want := append(entries(1, 3, 1, 100), entry(4, 2, 47))
-	mustHold(t, crashed.fs(t), want...)
-	mustHold(t, fs, want...)
-}
-
-func TestMissingFilesAreNoticed(t *testing.T) {
-	m := unclosed(t, entries(1, 3, 1, 1000), entries(4, 6, 1, 1000), entries(7, 9, 1, 1000))
-	segments := m.names(".wal")
-	if len(segments) < 3 {
-		t.Fatalf("too few segments: %v", segments)
-	}
-	for _, gone := range append(segments[:2:2], "vote") {
-		rest := m.clone()
-		delete(rest, gone)
-		mustBeCorrupt(t, rest.fs(t))
-	}
-	mustBeCorrupt(t, image{"vote": m["vote"]}.fs(t))
-
-	// One segment may stand ready behind the end, but not two.
-	for _, blank := range segments[len(segments)-2:] {
-		clear(m[blank][headerBytes:])
-	}
-	mustBeCorrupt(t, m.fs(t), segments[len(segments)-3], "two more segments")
 }
 
 func TestVoteSurvivesTheLossOfEitherCopy(t *testing.T) {
@@ -515,53 +400,6 @@ func TestNoLockIsHeldAcrossIO(t *testing.T) {
 		}
 		mustClose(t, l)
 	})
-}
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
-
-// goldenWant is what the golden log of every format version holds.
-func goldenWant() state {
-	return state{
-		entries: append(entries(3, 4, 1, 60), wal.Entry{Index: 5, Term: 2, Kind: 3, Data: []byte("five"), Time: -1}),
-		vote:    wal.Vote{Term: 2, VotedTerm: 2, Candidate: []byte("node-1")},
-	}
-}
-
-func TestLogsOfEveryFormatVersionAreRead(t *testing.T) {
-	if *rewrite {
-		writeGolden(t, "testdata/v1")
-	}
-	for _, version := range []string{"testdata/v1"} {
-		files, err := filepath.Glob(filepath.Join(version, "*"))
-		must(t, err)
-		m := image{}
-		for _, file := range files {
-			m[filepath.Base(file)], err = os.ReadFile(file)
-			must(t, err)
-		}
-		l := mustOpen(t, small(m.fs(t)))
-		if d := mustRead(t, l).difference(goldenWant()); d != "" {
-			t.Errorf("%s: got and want: %s", version, d)
-		}
-		mustClose(t, l)
-	}
-}
-
-// writeGolden makes a log with all five types of record.
-func writeGolden(t *testing.T, target string) {
-	fs := vfs.NewMem()
-	l := mustOpen(t, small(fs))
-	want := goldenWant()
-	mustAppend(t, l, entries(1, 9, 1, 60)...)
-	must(t, l.TruncateBack(4))
-	must(t, l.TruncateFront(3))
-	must(t, l.SaveVote(want.vote))
-	mustAppend(t, l, want.entries[2])
-	mustClose(t, l)
-	must(t, os.MkdirAll(target, 0o755))
-	for name, b := range imageOf(t, fs) {
-		must(t, os.WriteFile(filepath.Join(target, name), b, 0o644))
-	}
 }
 
 func TestLogOnTheRealDisk(t *testing.T) {
