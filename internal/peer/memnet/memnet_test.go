@@ -252,3 +252,123 @@ func TestOwnCloseEndsAWaitingRead(t *testing.T) {
 		}
 	})
 }
+
+func TestDelayHoldsBytesTheirCloseAndDials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New()
+		delays := []time.Duration{time.Second, 5 * time.Second, time.Millisecond, time.Millisecond}
+		network.Delay("a", "b", func() time.Duration {
+			d := delays[0]
+			delays = delays[1:]
+			return d
+		})
+		start := time.Now()
+		a, b := mustConnect(t, network, "a", "b")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the dial took %v", took)
+		}
+		start = time.Now()
+		a.Write([]byte("slow"))
+		a.Write([]byte("fast")) // does not overtake
+		a.Close()
+		got := make([]byte, 9)
+		n, err := b.Read(got)
+		if string(got[:n]) != "slowfast" || err != nil || time.Since(start) != 5*time.Second {
+			t.Errorf("Read = %q, %v after %v", got[:n], err, time.Since(start))
+		}
+		if _, err := b.Read(got); err != io.EOF || time.Since(start) != 5*time.Second {
+			t.Errorf("Read = %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestDelayOfOneWayLeavesTheWayBackAndOpenConnectionsLearnOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New()
+		a, b := mustConnect(t, network, "a", "b")
+		network.Delay("a", "b", func() time.Duration { return time.Minute })
+		start, got := time.Now(), make([]byte, 9)
+		b.Write([]byte("x"))
+		if _, err := a.Read(got); err != nil || time.Since(start) != 0 {
+			t.Errorf("the way back: %v after %v", err, time.Since(start))
+		}
+		a.Write([]byte("x"))
+		if _, err := b.Read(got); err != nil || time.Since(start) != time.Minute {
+			t.Errorf("the slow way: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestHealOneWayLeavesTheOtherCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New()
+		a, b := mustConnect(t, network, "a", "b")
+		network.Cut("a", "b")
+		a.Write([]byte("1"))
+		b.Write([]byte("2"))
+		network.HealOneWay("a", "b")
+		got := make([]byte, 1)
+		if _, err := b.Read(got); err != nil || got[0] != '1' {
+			t.Errorf("the healed way: %q, %v", got, err)
+		}
+		a.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := a.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the cut way: %v", err)
+		}
+	})
+}
+
+func TestPowerOffBreaksTheHostAndIsSilenceToOthersUntilItListensAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New()
+		host := network.Host("b")
+		l, err := host.Listen("b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		far, err := network.Host("a").Dial(t.Context(), "b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer far.Close()
+		far.Write([]byte("x"))
+		host.PowerOff()
+		got := make([]byte, 9)
+		if _, err := near.Read(got); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Read without power = %v", err)
+		}
+		if _, err := near.Write(got); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Write without power = %v", err)
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept without power = %v", err)
+		}
+		if _, err := host.Dial(t.Context(), "a"); !errors.Is(err, syscall.ENETDOWN) {
+			t.Errorf("Dial without power = %v", err)
+		}
+		if _, err := host.Listen("b:2"); !errors.Is(err, syscall.ENETDOWN) {
+			t.Errorf("Listen without power = %v", err)
+		}
+		near.Close()
+		if _, err := far.Write([]byte("x")); err != nil {
+			t.Errorf("Write to a host without power = %v", err)
+		}
+		far.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := far.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Read from a host without power = %v", err)
+		}
+		back, err := network.Host("b").Listen("b:1")
+		if err != nil {
+			t.Fatalf("the next host of that name: %v", err)
+		}
+		defer back.Close()
+		far.SetReadDeadline(time.Time{})
+		if _, err := far.Read(got); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Read after it is back = %v", err)
+		}
+	})
+}
