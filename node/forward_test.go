@@ -17,9 +17,7 @@ func TestForwardedCallThatNeverLeftIsSurelyNotApplied(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		c.inc(0, "hits")
-		leader, through := c.leader(), c.follower()
-		c.inc(through, "hits")
+		leader, through := c.routed()
 		// It goes without a word: the others believe in it for a while.
 		c.isolate(leader)
 		for i := range c.nodes {
@@ -43,9 +41,7 @@ func TestForwardedCallThatNoMajorityStoredIsUnknown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 5)
 		defer c.close()
-		c.inc(0, "hits")
-		leader, through := c.leader(), c.follower()
-		c.inc(through, "hits")
+		leader, through := c.routed()
 		for i := range c.nodes {
 			if i != leader && i != through {
 				c.net.Cut(host(leader), host(i))

@@ -166,6 +166,16 @@ func (c *cluster) follower() int {
 	return -1
 }
 
+// routed is the leader, and a follower that is connected to it. The counter
+// hits is 2 by then.
+func (c *cluster) routed() (leader, through int) {
+	c.t.Helper()
+	c.inc(0, "hits")
+	leader, through = c.leader(), c.follower()
+	c.inc(through, "hits")
+	return leader, through
+}
+
 // converged waits until all nodes that run have applied the same, and checks
 // that they hold the same.
 func (c *cluster) converged() {

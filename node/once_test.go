@@ -24,10 +24,7 @@ func TestCallWithAnIDGoesOnThroughTheNextLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		c.inc(0, "hits")
-		old := c.leader()
-		through := c.follower()
-		c.inc(through, "hits") // from now on it is connected to the leader
+		old, through := c.routed()
 		c.isolate(old)
 		r := c.once(t.Context(), through, "the-third", "hits", 1)
 		if r.Err != nil || r.Value.Int() != 3 {
@@ -50,9 +47,7 @@ func TestAnswerThatWasLostOnItsWayIsAskedForAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		c.inc(0, "hits")
-		leader, through := c.leader(), c.follower()
-		c.inc(through, "hits")
+		leader, through := c.routed()
 		// The call arrives and takes effect, but its answer is lost.
 		c.net.CutOneWay(host(leader), host(through))
 		var calling sync.WaitGroup
@@ -102,9 +97,7 @@ func TestCallWithoutAnIDIsNeverTriedTwice(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		c.inc(0, "hits")
-		leader, through := c.leader(), c.follower()
-		c.inc(through, "hits")
+		leader, through := c.routed()
 		c.net.CutOneWay(host(leader), host(through))
 		_, err := quorate.Do(t.Context(), c.nodes[through], kv.Inc{Key: "hits", By: 1})
 		if !quorate.OutcomeUnknown(err) {
@@ -122,9 +115,7 @@ func TestCallsThatWereLostTogetherAreAllUnknown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		c.inc(0, "hits")
-		leader, through := c.leader(), c.follower()
-		c.inc(through, "hits")
+		leader, through := c.routed()
 		// Those behind the one without an id could be tried again, but must not
 		// overtake it.
 		calls := mustCalls(t, kv.Inc{Key: "hits", By: 1}, kv.Inc{Key: "hits", By: 1}, kv.Get{Key: "hits"}, kv.Inc{Key: "hits", By: 1})
