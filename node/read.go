@@ -92,17 +92,20 @@ func (n *Node) catchUp(ctx context.Context, index uint64) bool {
 // readAged answers queries from the state as it is, if that is not older than
 // they tolerate. It asks the leader for news only if it is.
 func (n *Node) readAged(ctx context.Context, c *core, calls []quorate.Call, tolerated time.Duration) []quorate.Reply {
-	var asked error
-	if age, known := n.fresh.age(); !known || age > tolerated {
+	var failed error
+	if asked := n.fresh.newest(); asked.IsZero() || time.Since(asked) > tolerated {
 		ctx, cancel := context.WithTimeout(ctx, refreshMax)
 		defer cancel()
-		asked = n.refresh(ctx, c)
+		failed = n.refresh(ctx, c)
 	}
+	// Taken before the read: while it runs, the state may go on and news of it
+	// come, which the read has not seen.
+	asked := n.fresh.newest()
 	replies := n.machine.Read(calls)
-	// Only now: this node may have been paused while it read.
-	age, known := n.fresh.age()
-	if !known || age > tolerated {
-		return refuse(make([]quorate.Reply, len(calls)), tooOld(age, known, tolerated, asked))
+	// And counted after it: this node may have been paused while it read.
+	age := time.Since(asked)
+	if asked.IsZero() || age > tolerated {
+		return refuse(make([]quorate.Reply, len(calls)), tooOld(age, !asked.IsZero(), tolerated, failed))
 	}
 	for i := range replies {
 		replies[i].Age = age
@@ -140,11 +143,11 @@ func (f *freshness) note(confirmed readindex.Confirmed) {
 	}
 }
 
-// age is how old the state may be, if that is known.
-func (f *freshness) age() (time.Duration, bool) {
+// newest is when the newest of those rounds began; zero if there was none.
+func (f *freshness) newest() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return time.Since(f.asked), !f.asked.IsZero()
+	return f.asked
 }
 
 // askLeader is the question of a follower: up to where does the state of the

@@ -110,6 +110,39 @@ func (Last) Read(view *quorate.View) (string, error) {
 	return string(value), nil
 }
 
+// Lazy is Last, a while after it has looked.
+type Lazy struct{}
+
+func (Lazy) Read(view *quorate.View) (string, error) {
+	value, _ := view.Get([]byte("slow"))
+	time.Sleep(100 * time.Millisecond)
+	return string(value), nil
+}
+
+func TestAgeIsThatOfTheStateThatWasRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		service := quorate.Define("slow", quorate.Write[Slow]("SLOW"), quorate.Read[Last]("LAST"), quorate.Read[Lazy]("LAZY"))
+		n, err := node.Start(service, newCluster(t, 1).config(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close(t.Context())
+		last := func() {
+			if _, err := quorate.Ask(t.Context(), n, Last{}); err != nil {
+				t.Error(err)
+			}
+		}
+		last()
+		lazy := mustCalls(t, Lazy{})
+		lazy[0].Read = quorate.Consistency(time.Minute)
+		// While the one looks at the state, news of a later one come.
+		time.AfterFunc(50*time.Millisecond, last)
+		if r := n.Execute(t.Context(), lazy)[0]; r.Err != nil || r.Age < 100*time.Millisecond {
+			t.Errorf("100ms after it looked, the age is %v, %v", r.Age, r.Err)
+		}
+	})
+}
+
 func TestReadOnANodeThatIsBehindIsPassedOnToTheLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		service := quorate.Define("slow", quorate.Write[Slow]("SLOW"), quorate.Read[Last]("LAST"))
