@@ -61,8 +61,10 @@ type Node struct {
 	hurry  context.Context
 	hasten context.CancelFunc
 
-	opened  chan struct{} // closed when Start has opened all there is, or given up
-	closing sync.Once
+	opened chan struct{} // closed when Start has opened all there is, or given up
+	// closing says that somebody unwinds the node, or that there is nothing to
+	// unwind. Others wait for done: not in a lock, which would stop virtual time.
+	closing atomic.Bool
 	done    chan struct{} // closed when the node is closed
 
 	// mu guards err.
@@ -115,7 +117,7 @@ func Start(service *quorate.Service, config Config) (*Node, error) {
 	if err := n.open(); err != nil {
 		cancel()
 		hasten()
-		n.closing.Do(func() {}) // here, and not by fail
+		n.closing.Store(true) // here, and not by fail
 		return nil, errors.Join(err, n.closeFiles())
 	}
 	n.running.Go(n.run)
@@ -285,7 +287,7 @@ func (n *Node) fail(err error) {
 		n.hasten()
 		go func() {
 			<-n.opened // the disk may fail while the node is being opened
-			n.closing.Do(func() { n.unwind(context.Background()) })
+			n.unwind(context.Background())
 		}()
 	}
 }
@@ -304,13 +306,17 @@ func (n *Node) HandOver(ctx context.Context) {
 // leadership. It returns why the node stopped by itself, if it did.
 func (n *Node) Close(ctx context.Context) error {
 	n.cancel()
-	n.closing.Do(func() { n.unwind(ctx) })
+	n.unwind(ctx)
 	<-n.done
 	return n.Err()
 }
 
-// unwind closes everything, in the opposite order of its making.
+// unwind closes everything, in the opposite order of its making, unless
+// somebody does.
 func (n *Node) unwind(ctx context.Context) {
+	if !n.closing.CompareAndSwap(false, true) {
+		return
+	}
 	defer close(n.done)
 	n.running.Wait()
 	c := n.core.Load()

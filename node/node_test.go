@@ -484,3 +484,23 @@ func TestEveryGoroutineEndsWithItsNode(t *testing.T) {
 		})
 	}
 }
+
+func TestTwoMayCloseANodeAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startCluster(t, 3)
+		c.inc(0, "hits")
+		leader := c.leader()
+		c.isolate(leader) // so that handing over takes its time
+		var closing sync.WaitGroup
+		for range 2 {
+			closing.Go(func() {
+				if err := c.nodes[leader].Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		closing.Wait()
+		c.nodes[leader] = nil
+		c.close()
+	})
+}
