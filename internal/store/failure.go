@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -95,9 +96,46 @@ func (l logger) Fatalf(format string, args ...any) {
 
 // guardedFS is a file system on which a directory that cannot be synced fails
 // the store. Pebble panics there, on goroutines of its own.
+//
+// And on it a marker, which is a name that says which manifest counts, is
+// durable after the manifest and before the marker that it replaces is removed.
+// Pebble syncs the directory only after all three, which is enough where
+// changes of a directory last in order; elsewhere a loss of power could leave
+// a state without a manifest, or without a marker, which to Pebble is a new and
+// empty one.
 type guardedFS struct {
 	vfs.FS
 	fail *failure
+}
+
+// markerPrefix begins the names of markers.
+const markerPrefix = "marker."
+
+// Create implements vfs.FS.
+func (g guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if !strings.HasPrefix(g.PathBase(name), markerPrefix) {
+		return g.FS.Create(name, category)
+	}
+	if err := g.syncNames(g.PathDir(name)); err != nil {
+		return nil, err
+	}
+	file, err := g.FS.Create(name, category)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.syncNames(g.PathDir(name)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// syncNames makes the names in a directory durable.
+func (g guardedFS) syncNames(name string) error {
+	dir, err := g.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // OpenDir implements vfs.FS.

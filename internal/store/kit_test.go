@@ -74,11 +74,15 @@ func mustHash(t testing.TB, s *store.Store) uint64 {
 	return hash
 }
 
-// random makes a generator whose seed a failure shows.
+// random makes a generator whose seed a failure shows. A seed that was given is
+// taken.
 func random(t testing.TB) *rand.Rand {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := *seedFirst
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("again: go test ./internal/store -run ^%s$ -seed=%d", t.Name(), seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
 

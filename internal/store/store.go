@@ -7,6 +7,11 @@
 // the index goes back with them; the raft log brings them again. Flush is what
 // makes a state durable.
 //
+// A flipped bit on the disk is an error, or it is in bytes that mean nothing:
+// Pebble has a checksum over all that it reads but OPTIONS, which it only
+// compares with what this program asks for. A stream has its own checksums, and
+// whoever made it is not trusted.
+//
 // It does not know what a command is.
 package store
 
@@ -135,9 +140,15 @@ func (s *Store) enter() error {
 // Open opens the state in a directory, or makes an empty one.
 func Open(o Options) (*Store, error) {
 	s := &Store{fail: newFailure(o.Failed)}
-	err := s.fail.aside(func() (err error) {
-		s.db, err = pebble.Open(o.Dir, pebbleOptions(o, s.fail))
-		return err
+	err := s.open(func() (*pebble.DB, error) {
+		options := pebbleOptions(o, s.fail)
+		gate := newGate()
+		options.Experimental.CompactionScheduler = gate
+		db, err := pebble.Open(o.Dir, options)
+		if err == nil {
+			gate.open()
+		}
+		return db, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
@@ -152,6 +163,31 @@ func Open(o Options) (*Store, error) {
 	s.coming.Store(&m)
 	s.meta.Store(&m)
 	return s, nil
+}
+
+// open makes what run opens the database. Where the store fails meanwhile, as
+// it does when Pebble meets damage in the background, nobody waits for run; what
+// it opens all the same is closed, or it would hold its lock and its goroutines
+// for ever.
+func (s *Store) open(run func() (*pebble.DB, error)) error {
+	ended := make(chan struct{})
+	err := s.fail.aside(func() (err error) {
+		defer close(ended)
+		s.db, err = run()
+		return err
+	})
+	if err != nil {
+		go s.abandon(ended)
+	}
+	return err
+}
+
+// abandon closes what was opened by a run that nobody waits for.
+func (s *Store) abandon(ended chan struct{}) {
+	<-ended
+	if s.db != nil {
+		_ = s.fail.aside(s.db.Close)
+	}
 }
 
 // mustBeEmpty refuses keys that nothing says the index of, such as those of a

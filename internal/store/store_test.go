@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -136,6 +137,41 @@ func mustBePrefix(t *testing.T, fs vfs.FS, states map[uint64]model, flushed uint
 		t.Fatalf("after a crash the state is at %d, which is the end of a batch: %v; flushed was %d", index, border, flushed)
 	}
 	mustEqual(t, s, want)
+}
+
+// TestAFlushKeepsEffectAndIndexTogether commits small batches until Pebble has
+// flushed a few times by itself, each time in the middle of something, and
+// looks at what a loss of power would leave.
+func TestAFlushKeepsEffectAndIndexTogether(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := mustOpen(t, fs)
+	defer mustClose(t, s)
+	tables, flushes := 0, 0
+	for index := uint64(1); flushes < 6; index++ {
+		mustPut(t, s, index, "index", strconv.FormatUint(index, 10))
+		if index%200 > 0 {
+			continue
+		}
+		names, err := fs.List(dir)
+		must(t, err)
+		now := 0
+		for _, name := range names {
+			if strings.HasSuffix(name, ".sst") {
+				now++
+			}
+		}
+		if now == tables {
+			continue
+		}
+		tables = now
+		flushes++
+		left := mustOpen(t, fs.CrashClone(vfs.CrashCloneCfg{}))
+		got, _ := left.Begin().Get(store.Data, []byte("index"))
+		if want := left.Meta().Index; want > 0 && string(got) != strconv.FormatUint(want, 10) {
+			t.Errorf("a state at %d holds the effect of %s", want, got)
+		}
+		mustClose(t, left)
+	}
 }
 
 func TestKeysWithoutAnIndexAreRefused(t *testing.T) {
