@@ -18,6 +18,7 @@ var floors = map[string]int{
 	".":                  0,
 	"internal/invariant": 0,
 	"internal/watermark": 0,
+	"internal/resp":      0,
 
 	"kv":              1,
 	"httpapi":         1,
@@ -45,6 +46,7 @@ var floors = map[string]int{
 	"examples":         7,
 	"internal/sim":     7,
 	"internal/torture": 7,
+	"internal/planted": 7,
 	"internal/lint":    7,
 }
 

@@ -20,12 +20,11 @@ type result struct {
 	drawing *porcupine.LinearizationInfo
 }
 
-// answeredMin is how many operations a run must have answered, and answeredMean
-// how many runs must on average: what did nothing has shown nothing.
-const (
-	answeredMin  = 5
-	answeredMean = 100
-)
+// answeredMean is how many operations runs must have answered on average: what
+// did nothing has shown nothing. A single run may answer hardly any, where the
+// first faults keep its cluster from forming until they end; that it serves then
+// is checked for each.
+const answeredMean = 100
 
 // run runs one seed. A bubble that does not end is a failure too.
 func run(t *testing.T, seed uint64) (r result) {
@@ -48,9 +47,6 @@ func run(t *testing.T, seed uint64) (r result) {
 	w.tally.checked, r.drawing = checked, drawing
 	if wrong != "" {
 		w.fail("linearizability", "%s", wrong)
-	}
-	if w.tally.answered < answeredMin && len(w.verdicts) == 0 {
-		w.fail("progress", "only %d operations were answered", w.tally.answered)
 	}
 	return r
 }
