@@ -281,7 +281,11 @@ func (l *Log) Close() error {
 	if err == nil {
 		err = l.writeMark(record{kind: recordClose})
 	}
-	for _, s := range l.retreat() {
+	open := l.retreat()
+	if err == nil {
+		err = l.stopped() // what the supply goroutine was at may have failed meanwhile
+	}
+	for _, s := range open {
 		err = errors.Join(err, s.close())
 	}
 	return errors.Join(err, l.votes.file.Close())
