@@ -142,6 +142,10 @@ const (
 	offsetMax = spreadMax / 2
 )
 
+// slowEntriesMax bounds the entries between two snapshots where commands take
+// time: 4 ms each on average, some in an entry.
+const slowEntriesMax = 200
+
 func newPlan(seed uint64) plan {
 	r := source(seed, "plan")
 	p := plan{
@@ -152,6 +156,11 @@ func newPlan(seed uint64) plan {
 		SegmentBytes:    pick[int64](r, 4<<10, 8<<10, 32<<10, 128<<10),
 	}
 	p.Load = newLoad(source(seed, "load"))
+	if p.Load.Slow {
+		// A node that starts applies again what no snapshot holds, and takes
+		// its time for it.
+		p.SnapshotEntries = min(p.SnapshotEntries, slowEntriesMax)
+	}
 	p.Links = newLinks(source(seed, "links"), p.ElectionTimeout)
 	p.Clocks = newClocks(source(seed, "clocks"), p.Nodes)
 	p.Kinds = newKinds(source(seed, "kinds"), p.Nodes)
