@@ -202,6 +202,7 @@ type status struct {
 	SnapshotIndex uint64 `json:"snapshot_index"`
 	StateHash     string `json:"state_hash"`
 	ContentHash   string `json:"content_hash"`
+	ContentIndex  uint64 `json:"content_index"`
 }
 
 // status is how a node sees itself, with its content hash if parameters ask
@@ -266,6 +267,9 @@ func (c *cluster) waitConverged() {
 			}
 			if s.AppliedIndex != first.AppliedIndex {
 				return fmt.Errorf("node %d is at %d, node 0 at %d", i, s.AppliedIndex, first.AppliedIndex)
+			}
+			if s.ContentIndex != s.AppliedIndex {
+				return fmt.Errorf("node %d went on from %d to %d while its content was read", i, s.AppliedIndex, s.ContentIndex)
 			}
 			if s.StateHash != first.StateHash || s.ContentHash != first.ContentHash {
 				c.t.Fatalf("at index %d node %d has hashes %s and %s, node 0 has %s and %s", s.AppliedIndex,
