@@ -132,9 +132,9 @@ func (v *Value) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// argsFromJSON binds the fields of a JSON object to the arguments of an
-// operation. It is strict: what it does not understand it refuses.
-func (s *shape) argsFromJSON(operation string, body []byte) ([][]byte, error) {
+// fromJSON binds the fields of a JSON object to the arguments of an operation.
+// It is strict: what it does not understand it refuses.
+func (s *shape) fromJSON(operation string, body []byte) ([][]byte, error) {
 	given, err := jsonObject(body)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,10 @@ type Checker interface {
 // CallID names one call for ever: a retry under the same id takes effect
 // once. It is chosen by the caller, at most CallIDBytesMax bytes, and random
 // enough never to be chosen twice.
+//
+// The answer is remembered for a window of log time, and the number of answers
+// that are remembered is bounded. A caller who makes many calls makes a session
+// of them, as SessionID describes, and says as it goes which are Settled.
 type CallID string
 
 // Consistency says how old the state that a read sees may be. Zero asks for
@@ -65,6 +69,10 @@ type Call struct {
 	Args [][]byte
 	// ID, if not empty, makes the call take effect once.
 	ID CallID
+	// Settled, with an ID that belongs to a session, says that all calls of the
+	// session with a number below it were answered and will not be sent again.
+	// Their answers are forgotten, and what of them arrives late is refused.
+	Settled uint64
 	// Read is the age of the state that a read tolerates.
 	Read Consistency
 
@@ -133,6 +141,9 @@ func run[R any](ctx context.Context, on Executor, operation any) (R, error) {
 // type in upper case; a service that knows the type by another name finds it
 // all the same.
 func NewCall(operation any) (Call, error) {
+	if txn, ok := operation.(Txn); ok {
+		return txn.call()
+	}
 	value := reflect.ValueOf(operation)
 	for value.Kind() == reflect.Pointer && !value.IsNil() {
 		value = value.Elem()

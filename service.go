@@ -23,19 +23,21 @@ type Operation struct {
 	name   string
 	writes bool
 	kind   reflect.Type
-	shape  *shape
-	err    error // what is wrong with the type; Define refuses it
-	check  func(args [][]byte) error
-	apply  func(tx *Tx, args [][]byte) (Value, error)
-	read   func(view *View, args [][]byte) (Value, error)
+	binds  binding
+	// service is where the operation stands; Define sets it.
+	service *Service
+	err     error // what is wrong with the type; Define refuses it
+	check   func(args [][]byte) error
+	apply   func(tx *Tx, args [][]byte) (Value, error)
+	read    func(view *View, args [][]byte) (Value, error)
 }
 
 // operationNameMax bounds the name of an operation; it stands in every call.
 const operationNameMax = 64
 
-// Define makes a service of operations. It panics where something could go
-// wrong later: a name that stands twice or is not in upper case, a field or a
-// result without a form.
+// Define makes a service of operations, and of TXN, which each service has. It
+// panics where something could go wrong later: a name that stands twice or is
+// not in upper case, a field or a result without a form.
 func Define(name string, operations ...Operation) *Service {
 	s := &Service{
 		name:       name,
@@ -53,8 +55,10 @@ func (s *Service) index() error {
 	if s.name == "" {
 		return errors.New("it has no name")
 	}
+	s.operations = append(s.operations, txnOperation(s))
 	for i := range s.operations {
 		op := &s.operations[i]
+		op.service = s
 		if err := op.valid(); err != nil {
 			return err
 		}
@@ -108,6 +112,11 @@ func (s *Service) Check(call Call) (*Operation, error) {
 	if len(call.ID) > CallIDBytesMax {
 		return nil, Errorf(Invalid, "a call id of %d bytes is over the limit of %d", len(call.ID), CallIDBytesMax)
 	}
+	if call.Settled > 0 {
+		if _, number, ok := call.ID.Session(); !ok || call.Settled > number {
+			return nil, Errorf(Invalid, "call id %.64q cannot settle the calls of its session below %d", string(call.ID), call.Settled)
+		}
+	}
 	if len(call.Args) > ArgsMax {
 		return nil, Errorf(TooLarge, "%d arguments are over the limit of %d", len(call.Args), ArgsMax)
 	}
@@ -118,11 +127,11 @@ func (s *Service) Check(call Call) (*Operation, error) {
 	if size > ArgsBytesMax {
 		return nil, Errorf(TooLarge, "arguments of %d bytes are over the limit of %d", size, ArgsBytesMax)
 	}
-	if op.shape.surplus(call.Args) {
-		return nil, Errorf(Invalid, "%s takes %s", op.name, op.shape.describe())
+	if op.binds.surplus(call.Args) {
+		return nil, Errorf(Invalid, "%s takes %s", op.name, op.Usage())
 	}
-	if f := op.shape.missing(call.Args); f != nil {
-		return nil, Errorf(Invalid, "argument %s is missing: %s takes %s", f.name, op.name, op.shape.describe())
+	if name, missing := op.binds.missing(call.Args); missing {
+		return nil, Errorf(Invalid, "argument %s is missing: %s takes %s", name, op.name, op.Usage())
 	}
 	return op, op.checked(call.Args)
 }
@@ -135,10 +144,10 @@ func (o *Operation) checked(args [][]byte) (err error) {
 
 // Write makes an operation of a command type, as in Write[Take]("TAKE").
 func Write[C Command[R], R any](name string) Operation {
-	op := newOperation[C, R](name)
+	op, shape := newOperation[C, R](name)
 	op.writes = true
 	op.apply = func(tx *Tx, args [][]byte) (Value, error) {
-		c, err := decode[C](op.shape, args)
+		c, err := decode[C](shape, args)
 		if err != nil {
 			return Value{}, err
 		}
@@ -153,9 +162,9 @@ func Write[C Command[R], R any](name string) Operation {
 
 // Read makes an operation of a query type, as in Read[Last]("LAST").
 func Read[Q Query[R], R any](name string) Operation {
-	op := newOperation[Q, R](name)
+	op, shape := newOperation[Q, R](name)
 	op.read = func(view *View, args [][]byte) (Value, error) {
-		q, err := decode[Q](op.shape, args)
+		q, err := decode[Q](shape, args)
 		if err != nil {
 			return Value{}, err
 		}
@@ -169,18 +178,18 @@ func Read[Q Query[R], R any](name string) Operation {
 }
 
 // newOperation is what commands and queries have in common.
-func newOperation[C, R any](name string) Operation {
+func newOperation[C, R any](name string) (Operation, *shape) {
 	op := Operation{name: name, kind: structType[C](), err: checkResult(reflect.TypeFor[R]())}
 	if op.kind.Kind() != reflect.Struct {
 		op.err = fmt.Errorf("%s is not a struct", op.kind)
-		return op
+		return op, nil
 	}
 	shape, err := shapeOf(op.kind)
 	if err != nil {
 		op.err = err
-		return op
+		return op, nil
 	}
-	op.shape = shape
+	op.binds = shape
 	op.check = func(args [][]byte) error {
 		c, err := decode[C](shape, args)
 		if err != nil {
@@ -196,7 +205,7 @@ func newOperation[C, R any](name string) Operation {
 		}
 		return invalid(checker.Check())
 	}
-	return op
+	return op, shape
 }
 
 // invalid gives an error of Check a code where it has none.
@@ -233,44 +242,52 @@ func (o *Operation) Name() string { return o.name }
 // Writes says that the operation is a command.
 func (o *Operation) Writes() bool { return o.writes }
 
+// binding is how an operation takes its arguments.
+type binding interface {
+	// describe lists the arguments, as an error shows them.
+	describe() string
+	// surplus says that there are more than there is a place for.
+	surplus(args [][]byte) bool
+	// missing is the first required one that is not there.
+	missing(args [][]byte) (name string, missing bool)
+	// fromJSON and fromText make arguments from what a person wrote. Their
+	// errors are of code Invalid.
+	fromJSON(operation string, body []byte) ([][]byte, error)
+	fromText(text [][]byte) ([][]byte, error)
+	// newer says that only a newer program can know what the arguments mean.
+	newer(args [][]byte) bool
+}
+
 // Usage lists the arguments, as an error shows them.
-func (o *Operation) Usage() string { return o.shape.describe() }
+func (o *Operation) Usage() string { return o.binds.describe() }
 
 // ArgsFromJSON makes arguments from a JSON object whose fields are those of
 // the operation. Its errors are of code Invalid and name the field.
 func (o *Operation) ArgsFromJSON(body []byte) ([][]byte, error) {
-	return o.shape.argsFromJSON(o.name, body)
+	return o.binds.fromJSON(o.name, body)
 }
 
 // ArgsFromText makes arguments from what a person typed, by position. Text
 // that reads as an integer is one where the argument may be either. Its errors
 // are of code Invalid and name the argument.
 func (o *Operation) ArgsFromText(text [][]byte) ([][]byte, error) {
-	if o.shape.surplus(text) {
-		return nil, Errorf(Invalid, "%s takes %s", o.name, o.shape.describe())
+	if o.binds.surplus(text) {
+		return nil, Errorf(Invalid, "%s takes %s", o.name, o.Usage())
 	}
-	args := make([][]byte, len(text))
-	for i := range text {
-		f := &o.shape.fields[min(i, len(o.shape.fields)-1)]
-		arg, err := f.form.fromText(text[i])
-		if err != nil {
-			return nil, Errorf(Invalid, "argument %s %v", f.name, err)
-		}
-		args[i] = arg
-	}
-	return args, nil
+	return o.binds.fromText(text)
 }
 
 // Newer says that a call in the log needs a newer program: it has more
 // arguments than this one knows. Such a call must stop a node, for it cannot
 // know what the others make of it.
-func (o *Operation) Newer(args [][]byte) bool { return o.shape.surplus(args) }
+func (o *Operation) Newer(args [][]byte) bool { return o.binds.newer(args) }
 
 // Apply runs a command on the state behind tx. The caller drops what it wrote
 // if there is an error. A panic of the command is an error of code Panicked,
 // whose cause is the panic with its stack.
 func (o *Operation) Apply(tx *Tx, args [][]byte) (v Value, err error) {
 	defer o.recovered(&v, &err)
+	tx.service = o.service
 	v, err = o.apply(tx, args)
 	return v, result(err)
 }

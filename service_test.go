@@ -135,7 +135,7 @@ var small = quorate.Define("small",
 	quorate.Write[Add]("PLUS"), quorate.Write[*Pointed]("POINTED"), quorate.Write[CheckedByPointer]("CHECKED"), quorate.Read[Sum]("SUM"))
 
 func TestServiceTellsWhatItHas(t *testing.T) {
-	if small.Name() != "small" || len(small.Operations()) != 4 {
+	if small.Name() != "small" || len(small.Operations()) != 5 {
 		t.Errorf("%s has %d operations", small.Name(), len(small.Operations()))
 	}
 	plus := mustOperation(t, small, "PLUS")

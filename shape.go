@@ -209,15 +209,32 @@ func (s *shape) surplus(args [][]byte) bool {
 	return len(args) > len(s.fields) && (len(s.fields) == 0 || !s.fields[len(s.fields)-1].rest)
 }
 
-// missing is the first required argument that is not there, or nil.
-func (s *shape) missing(args [][]byte) *field {
+// missing is the first required argument that is not there.
+func (s *shape) missing(args [][]byte) (name string, missing bool) {
 	for i := range s.fields {
 		f := &s.fields[i]
 		if !f.optional && !f.rest && (i >= len(args) || args[i] == nil) {
-			return f
+			return f.name, true
 		}
 	}
-	return nil
+	return "", false
+}
+
+// newer says that there is an argument that this program does not know.
+func (s *shape) newer(args [][]byte) bool { return s.surplus(args) }
+
+// fromText makes arguments from what a person typed.
+func (s *shape) fromText(text [][]byte) ([][]byte, error) {
+	args := make([][]byte, len(text))
+	for i := range text {
+		f := &s.fields[min(i, len(s.fields)-1)]
+		arg, err := f.form.fromText(text[i])
+		if err != nil {
+			return nil, Errorf(Invalid, "argument %s %v", f.name, err)
+		}
+		args[i] = arg
+	}
+	return args, nil
 }
 
 // form is how one Go type is an argument.

@@ -30,6 +30,9 @@ type ReadState interface {
 	// Scan yields keys and values in order from start, up to but without
 	// end. A nil end is the end of the space.
 	Scan(start, end []byte) iter.Seq2[[]byte, []byte]
+	// End is when what is under key ends; zero if it stays for good or if
+	// nothing is there.
+	End(key []byte) time.Time
 }
 
 // State is an ordered space of keys that can be written. It keeps the slices
@@ -40,66 +43,193 @@ type ReadState interface {
 // and added again.
 type State interface {
 	ReadState
+	// Set stores a value that stays for good.
 	Set(key, value []byte)
+	// SetEnd says when what is under key ends; zero if it is to stay for good.
+	// There is something under key.
+	SetEnd(key []byte, end time.Time)
+	// Delete removes a key and its end.
 	Delete(key []byte)
+	// Save returns what takes back all that was written since. Of several that
+	// are open, only the newest is called.
+	Save() (restore func())
 }
 
 // Moment is where in the log a command or query runs.
 type Moment struct {
-	Index uint64    // of the log entry, or of the last one the state reflects
-	Time  time.Time // log time: stamped by the leader, it never goes back
-	Seed  uint64    // for Rand
+	Index    uint64    // of the log entry, or of the last one the state reflects
+	Position int       // of the call in its entry, below PositionMax
+	Time     time.Time // log time: stamped by the leader, it never goes back
+	Seed     uint64    // for Rand
+	// Due is a time before which nothing in the state ends; zero if nothing
+	// in it ends.
+	Due time.Time
+	// Clock is what log time would be if an entry were stamped now. A query
+	// must not show what has ended by then. Zero for commands.
+	Clock time.Time
 }
 
-// View is the state at one moment, as a query sees it.
+// PositionMax is more than any Position.
+const PositionMax = 1 << 16
+
+// View is the state at one moment, as a query sees it. It is used by one
+// goroutine.
 type View struct {
-	state ReadState
-	at    Moment
+	state   ReadState
+	at      Moment
+	overdue bool
 }
 
 // NewView makes the view of a query. It is for those who write an Executor.
-func NewView(state ReadState, at Moment) *View { return &View{state, at} }
+func NewView(state ReadState, at Moment) *View { return &View{state: state, at: at} }
 
 // Get is the value under key, and whether there is one. The value must not be
 // modified.
-func (v *View) Get(key []byte) (value []byte, found bool) { return v.state.Get(key) }
+func (v *View) Get(key []byte) (value []byte, found bool) {
+	value, found = v.state.Get(key)
+	if found && v.ended(key) {
+		return nil, false
+	}
+	return value, found
+}
+
+// End is when what is under key ends. It is false if nothing is there, or if
+// what is there stays for good.
+func (v *View) End(key []byte) (end time.Time, ends bool) {
+	if v.at.Due.IsZero() || v.ended(key) {
+		return time.Time{}, false
+	}
+	end = v.state.End(key)
+	return end, !end.IsZero()
+}
+
+// ended says that what stands under key is there no more: log time has reached
+// its end. The machine removes what has ended, a part with each entry; until
+// then it must not be seen.
+func (v *View) ended(key []byte) bool {
+	if v.at.Due.IsZero() || v.at.Time.Before(v.at.Due) && v.at.Clock.Before(v.at.Due) {
+		return false
+	}
+	end := v.state.End(key)
+	if end.IsZero() {
+		return false
+	}
+	if !v.at.Time.Before(end) {
+		return true
+	}
+	if !v.at.Clock.Before(end) {
+		v.overdue = true
+	}
+	return false
+}
+
+// Overdue says that the query met a key whose end has come by the clock of the
+// leader, but not yet by log time. What it found must not be shown: another
+// leader, whose clock is slower, could show the key again after it was seen to
+// be gone. It is to be run again once log time is there. It is for those who
+// write an Executor.
+func (v *View) Overdue() bool { return v.overdue }
 
 // Scan yields keys and values in order of the keys, from start up to but
 // without end. A nil end is the end of the state. Keys and values must not be
 // modified. In a command it shows the newest value of a key that is written
 // while it runs, and does not show a key that was added while it runs, nor one
 // that was deleted and added again.
-func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] { return v.state.Scan(start, end) }
+func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for key, value := range v.state.Scan(start, end) {
+			if !v.ended(key) && !yield(key, value) {
+				return
+			}
+		}
+	}
+}
 
 // Now is log time: the clock of the leader as it stamped the newest entry,
 // the same on every node. It never goes back, and it stands still while
 // nothing is written.
 func (v *View) Now() time.Time { return v.at.Time }
 
+// Clock is what log time would be if something were written now. A query tells
+// with it how long something still stays; it may be a little behind on a node
+// that is not the leader. In a command it is Now.
+func (v *View) Clock() time.Time {
+	if v.at.Clock.After(v.at.Time) {
+		return v.at.Clock
+	}
+	return v.at.Time
+}
+
 // Index is the index of the log entry that is being applied, or of the last
 // one that the state reflects.
 func (v *View) Index() uint64 { return v.at.Index }
+
+// Revision is a number that no other command has: those of later commands are
+// greater. What a lock hands out with it, a store behind the lock can order.
+func (v *View) Revision() uint64 { return v.at.Index*PositionMax + uint64(v.at.Position) }
 
 // Tx is the state as a command sees and changes it. All that a command writes
 // takes effect at once when it returns, or not at all.
 type Tx struct {
 	View
-	state State
-	bytes int
-	err   error
-	rand  *rand.Rand
+	state   State
+	service *Service // that of the command that runs; nil outside of one
+	depth   int      // of commands inside commands
+	bytes   int
+	err     error
+	rand    *rand.Rand
 }
 
 // NewTx makes the transaction of a command. It is for those who write an
 // Executor.
-func NewTx(state State, at Moment) *Tx { return &Tx{View: View{state, at}, state: state} }
+func NewTx(state State, at Moment) *Tx { return &Tx{View: View{state: state, at: at}, state: state} }
 
-// Set stores value under key. The transaction keeps both slices. A key that
-// is empty or over KeyBytesMax or a value over ValueBytesMax makes the command
-// fail as a whole when it returns.
+// Set stores value under key, for good. The transaction keeps both slices. A
+// key that is empty or over KeyBytesMax or a value over ValueBytesMax makes the
+// command fail as a whole when it returns.
 func (t *Tx) Set(key, value []byte) {
 	if t.admit(key, value) {
 		t.state.Set(key, value)
+	}
+}
+
+// SetUntil stores value under key until log time reaches end. It is as Set, and
+// as Delete if log time is there already.
+func (t *Tx) SetUntil(key, value []byte, end time.Time) {
+	if !t.at.Time.Before(end) {
+		t.Delete(key)
+		return
+	}
+	if t.admit(key, value) {
+		t.state.Set(key, value)
+		t.setEnd(key, end)
+	}
+}
+
+// SetEnd changes when what is under key ends: when log time reaches end, at
+// once if it is there already, and never if end is zero. It is false if nothing
+// is under key.
+func (t *Tx) SetEnd(key []byte, end time.Time) bool {
+	if _, found := t.Get(key); !found {
+		return false
+	}
+	switch {
+	case end.IsZero():
+		if t.admit(key, nil) {
+			t.state.SetEnd(key, end)
+		}
+	case !t.at.Time.Before(end):
+		t.Delete(key)
+	case t.admit(key, nil):
+		t.setEnd(key, end)
+	}
+	return true
+}
+
+func (t *Tx) setEnd(key []byte, end time.Time) {
+	t.state.SetEnd(key, end)
+	if t.at.Due.IsZero() || end.Before(t.at.Due) {
+		t.at.Due = end
 	}
 }
 

@@ -90,12 +90,12 @@ func TestCommandThatFailsIsAnAnswer(t *testing.T) {
 		{"goes on after a limit", quorate.Invalid, "a key must not be empty"},
 	} {
 		on := memory.New(scripted)
-		on.Data["there"] = "x"
+		on.Data["there"] = memory.Item{Value: "x"}
 		_, err := quorate.Do(t.Context(), on, Script{c.name})
 		if quorate.CodeOf(err) != c.code || err != nil && err.Error() != c.want || quorate.OutcomeUnknown(err) {
 			t.Errorf("%s: %q %v, want %q %s", c.name, quorate.CodeOf(err), err, c.code, c.want)
 		}
-		if trace := len(on.Data) != 1 || on.Data["there"] != "x"; trace != (err == nil) {
+		if trace := len(on.Data) != 1 || on.Data["there"].Value != "x"; trace != (err == nil) {
 			t.Errorf("%s: left a trace: %v", c.name, trace)
 		}
 	}
@@ -150,7 +150,7 @@ func TestRandIsTheSameForTheSameMoment(t *testing.T) {
 
 func TestTxAndViewShowTheirMoment(t *testing.T) {
 	at := quorate.Moment{Index: 9, Time: time.Unix(5, 0)}
-	state := memory.State{"a": "1", "b": "2", "c": "3"}
+	state := memory.State{"a": {Value: "1"}, "b": {Value: "2"}, "c": {Value: "3"}}
 	tx, view := quorate.NewTx(state, at), quorate.NewView(state, at)
 	if tx.Index() != 9 || view.Index() != 9 || !tx.Now().Equal(at.Time) || !view.Now().Equal(at.Time) {
 		t.Errorf("index %d and %d, time %v and %v", tx.Index(), view.Index(), tx.Now(), view.Now())

@@ -152,6 +152,8 @@ func ValueOf(result any) (Value, error) {
 		return BytesValue(r), nil
 	case bool:
 		return BoolValue(r), nil
+	case TxnResult:
+		return r.value(), nil
 	}
 	return valueOf(reflect.ValueOf(result))
 }
@@ -253,6 +255,8 @@ func (v Value) Into(target any) error {
 			*t = v.text
 			return nil
 		}
+	case *TxnResult:
+		return t.from(v)
 	}
 	into := reflect.ValueOf(target)
 	if into.Kind() != reflect.Pointer || into.IsNil() {

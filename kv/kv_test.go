@@ -237,7 +237,7 @@ func TestStateIsLaidOutAsDrawn(t *testing.T) {
 func TestRecordOfANewerVersionIsLeftAlone(t *testing.T) {
 	for _, record := range []string{"", "\x03x", "\x11\x00\x00\x00\x00\x00\x00\x00\x00", "\x01short", "\x12x"} {
 		on := memory.New(kv.Service)
-		on.Data["kv\x00k"] = record
+		on.Data["kv\x00k"] = memory.Item{Value: record}
 		for name, body := range map[string]string{
 			"GET": `{"key":"k"}`, "INC": `{"key":"k"}`, "CAS": `{"key":"k","value":1}`,
 		} {
@@ -245,8 +245,8 @@ func TestRecordOfANewerVersionIsLeftAlone(t *testing.T) {
 				t.Errorf("%s on record % x: %s", name, record, show(reply))
 			}
 		}
-		if on.Data["kv\x00k"] != record {
-			t.Errorf("record % x became % x", record, on.Data["kv\x00k"])
+		if on.Data["kv\x00k"].Value != record {
+			t.Errorf("record % x became % x", record, on.Data["kv\x00k"].Value)
 		}
 	}
 }

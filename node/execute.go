@@ -235,7 +235,7 @@ func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorat
 	if err := c.reads.Confirm(ctx); err != nil {
 		return refuse(make([]quorate.Reply, len(calls)), err)
 	}
-	return n.machine.Read(calls)
+	return n.readLeading(ctx, c, calls)
 }
 
 func (n *Node) anyWrites(calls []quorate.Call) bool { return slices.ContainsFunc(calls, n.writes) }

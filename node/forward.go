@@ -21,6 +21,7 @@ const (
 	kindExecute
 	kindStatus
 	kindIndex
+	kindClock
 )
 
 // Calls on their way to the leader are a uvarint of the milliseconds that are
@@ -46,6 +47,7 @@ func (n *Node) serve() {
 	n.port.Handle(peer.Calls, kindExecute, n.serveExecute)
 	n.port.Handle(peer.Control, kindStatus, n.serveStatus)
 	n.port.Handle(peer.Control, kindIndex, n.serveIndex)
+	n.port.Handle(peer.Control, kindClock, n.serveClock)
 }
 
 // forward passes calls on to the leader. It is never done twice with a command

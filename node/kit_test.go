@@ -22,6 +22,8 @@ type cluster struct {
 	net   *memnet.Network
 	nodes []*node.Node
 	disks []vfs.FS
+	// service is what the nodes run; kv unless a test says otherwise.
+	service *quorate.Service
 	// change alters the configuration of a node before it starts.
 	change func(i int, c *node.Config)
 }
@@ -33,7 +35,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 }
 
 func newCluster(t *testing.T, n int) *cluster {
-	c := &cluster{t: t, net: memnet.New(), nodes: make([]*node.Node, n)}
+	c := &cluster{t: t, net: memnet.New(), nodes: make([]*node.Node, n), service: kv.Service}
 	for range n {
 		c.disks = append(c.disks, vfs.NewMem())
 	}
@@ -77,7 +79,7 @@ func (c *cluster) config(i int) node.Config {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	n, err := node.Start(kv.Service, c.config(i))
+	n, err := node.Start(c.service, c.config(i))
 	if err != nil {
 		c.t.Fatalf("start node %d: %v", i, err)
 	}

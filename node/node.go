@@ -2,16 +2,19 @@
 // hold, wires them, routes calls between them, and unwinds it all.
 //
 // The rules it keeps: a call is checked before it goes anywhere; it is passed
-// on to the leader at most once and never by a node that got it from another;
-// only a call that was surely not applied is tried again. What fails in the
-// background stops the node, and Done and Err tell.
+// on by the node that got it from its caller and by no other; it is tried again
+// only if it was surely not applied, or if doing it twice is doing it once, as
+// for a query and a command with an id. What fails in the background stops the
+// node, and Done and Err tell.
 //
 // It reads no flags, handles no signals, prints nothing and keeps nothing
 // outside of a Node: any number of them run in one process.
 //
 // The goroutines of a node besides those of its rooms: one that forms the
-// cluster and then doubts it (run), one for each call that another node passes
-// on, and one that unwinds a node that failed.
+// cluster and then doubts it (run), one that lets log time go on when something
+// ends (expire), one for each call that another node passes on and for each
+// follower that asks how far the log is, one beside each call that was passed on
+// which looks out for another leader, and one that unwinds a node that failed.
 package node
 
 import (
@@ -25,6 +28,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/batch"
 	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/logtime"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/readindex"
@@ -53,10 +57,11 @@ type Node struct {
 
 	ctx     context.Context // ends when the node begins to close
 	cancel  context.CancelFunc
-	running sync.WaitGroup // run
+	running sync.WaitGroup // run and expire
 	passed  sync.WaitGroup // calls that others pass on
 	calls   counter        // all calls under way
 	fresh   freshness      // of the state
+	clock   *logtime.Clock // for what this node stamps as the leader
 	// hurry ends when calls under way are not waited for any longer.
 	hurry  context.Context
 	hasten context.CancelFunc
@@ -137,6 +142,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.machine = machine.New(n.service, n.state.Store(), machine.DefaultLimits, n.config.Log)
+	n.clock = logtime.New(logtime.Config{Wall: n.config.Host.Now, Stamped: n.logTime, Agree: n.agree, Log: n.config.Log})
 	listener, err := n.config.Host.Listen(n.config.Peer)
 	if err != nil {
 		return fmt.Errorf("open peer port: %w", err)
@@ -176,12 +182,14 @@ func (n *Node) run() {
 		n.fail(err)
 		return
 	}
-	n.core.Store(&core{
+	c := &core{
 		group:  group,
-		batch:  batch.New(group.Propose, n.config.Host.Now),
+		batch:  batch.New(group.Propose, n.clock.Now),
 		reads:  readindex.New(group),
 		follow: readindex.Share(n.askLeader),
-	})
+	}
+	n.core.Store(c)
+	n.running.Go(func() { n.expire(n.ctx, c) })
 	n.doubt(n.ctx, group)
 }
 
@@ -332,6 +340,7 @@ func (n *Node) unwind(ctx context.Context) {
 		c.group.Close()
 		c.batch.Close()
 	}
+	n.clock.Close()
 	n.closePort()
 	n.calls.wait(context.Background())
 	n.passed.Wait()

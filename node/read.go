@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/readindex"
 )
@@ -31,16 +32,42 @@ func (n *Node) read(ctx context.Context, c *core, calls []quorate.Call, changed 
 	if tolerated := tolerance(calls); tolerated > 0 {
 		return n.readAged(ctx, c, calls, tolerated)
 	}
-	err := n.refresh(ctx, c)
-	if errors.Is(err, errBehind) {
+	confirmed, err := n.refresh(ctx, c)
+	if err == nil && confirmed.Clock.IsZero() {
+		return n.readLeading(ctx, c, calls)
+	}
+	if err == nil {
+		replies, overdue := n.machine.Read(calls, confirmed.Clock)
+		if !overdue {
+			return replies
+		}
+		err = errOverdue
+	}
+	if errors.Is(err, errBehind) || errors.Is(err, errOverdue) {
 		if leader := c.group.Leader(); leader.ID != "" && !c.group.Leads() {
 			return n.forward(ctx, leader, calls, changed)
 		}
 	}
-	if err != nil {
-		return refuse(make([]quorate.Reply, len(calls)), asUnavailable(err))
+	return refuse(make([]quorate.Reply, len(calls)), asUnavailable(err))
+}
+
+// readLeading answers queries on a leader that was confirmed. Where they meet
+// a key whose end has come by its clock, log time goes there first: what one
+// reader saw to be gone must be gone for every later leader, whatever its clock.
+func (n *Node) readLeading(ctx context.Context, c *core, calls []quorate.Call) []quorate.Reply {
+	clock := n.clock.Now()
+	replies, overdue := n.machine.Read(calls, clock)
+	if !overdue {
+		return replies
 	}
-	return n.machine.Read(calls)
+	if err := c.batch.Tick(ctx); err != nil {
+		// A query changes nothing, whatever became of the tick.
+		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "a key has ended, and the log does not say so yet: %v", err))
+	}
+	// The tick was stamped after clock was read, and it was applied here.
+	replies, overdue = n.machine.Read(calls, clock)
+	invariant.Must(!overdue, "log time has come to what the clock said before it was stamped")
+	return replies
 }
 
 // tolerance is the age that all of the calls tolerate.
@@ -51,6 +78,10 @@ func tolerance(calls []quorate.Call) time.Duration {
 	}
 	return time.Duration(least)
 }
+
+// errOverdue says that a key has ended by the clock of the leader, and not yet
+// in the state of this node.
+var errOverdue = quorate.Errorf(quorate.Unavailable, "a key has ended by the clock of the leader, which has not said so in the log yet")
 
 // errBehind says that the state of this node did not get in time to where that
 // of the leader is.
@@ -63,22 +94,22 @@ func asUnavailable(err error) error {
 	return quorate.Errorf(quorate.Unavailable, "%v", err)
 }
 
-// refresh returns nil once the state of this node reflects all that was
-// acknowledged before refresh was called.
-func (n *Node) refresh(ctx context.Context, c *core) error {
+// refresh returns without an error once the state of this node reflects all
+// that was acknowledged before refresh was called.
+func (n *Node) refresh(ctx context.Context, c *core) (readindex.Confirmed, error) {
 	rounds := c.follow
 	if c.group.Leads() {
 		rounds = c.reads
 	}
 	confirmed, err := rounds.Index(ctx)
 	if err != nil {
-		return err
+		return confirmed, err
 	}
 	if n.machine.Mark().Index() < confirmed.Index && !n.catchUp(ctx, confirmed.Index) {
-		return errBehind
+		return confirmed, errBehind
 	}
 	n.fresh.note(confirmed)
-	return nil
+	return confirmed, nil
 }
 
 // catchUp waits until the state reflects the log up to index, and says whether
@@ -93,15 +124,17 @@ func (n *Node) catchUp(ctx context.Context, index uint64) bool {
 // they tolerate. It asks the leader for news only if it is.
 func (n *Node) readAged(ctx context.Context, c *core, calls []quorate.Call, tolerated time.Duration) []quorate.Reply {
 	var failed error
-	if asked := n.fresh.newest(); asked.IsZero() || time.Since(asked) > tolerated {
+	if asked := n.fresh.newest().Asked; asked.IsZero() || time.Since(asked) > tolerated {
 		ctx, cancel := context.WithTimeout(ctx, refreshMax)
 		defer cancel()
-		failed = n.refresh(ctx, c)
+		_, failed = n.refresh(ctx, c)
 	}
 	// Taken before the read: while it runs, the state may go on and news of it
 	// come, which the read has not seen.
-	asked := n.fresh.newest()
-	replies := n.machine.Read(calls)
+	newest := n.fresh.newest()
+	asked := newest.Asked
+	// What is overdue may be shown: nobody had been told that it is gone.
+	replies, _ := n.machine.Read(calls, newest.Clock)
 	// And counted after it: this node may have been paused while it read.
 	age := time.Since(asked)
 	if asked.IsZero() || age > tolerated {
@@ -127,51 +160,51 @@ func tooOld(age time.Duration, known bool, tolerated time.Duration, why error) e
 // freshness says how old a state may be. No clock but that of this node takes
 // part, and of that only how much time passes.
 type freshness struct {
-	// mu guards asked.
+	// mu guards confirmed.
 	mu sync.Mutex
-	// asked is when the last round began whose index the state reflects: it
-	// reflects all that was acknowledged before.
-	asked time.Time
+	// confirmed is what came of the last round whose index the state reflects:
+	// it reflects all that was acknowledged before it was asked.
+	confirmed readindex.Confirmed
 }
 
 // note takes down a round whose index the state reflects.
 func (f *freshness) note(confirmed readindex.Confirmed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if confirmed.Asked.After(f.asked) {
-		f.asked = confirmed.Asked
+	if confirmed.Asked.After(f.confirmed.Asked) {
+		f.confirmed = confirmed
 	}
 }
 
-// newest is when the newest of those rounds began; zero if there was none.
-func (f *freshness) newest() time.Time {
+// newest is the newest of those rounds; zero if there was none.
+func (f *freshness) newest() readindex.Confirmed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.asked
+	return f.confirmed
 }
 
 // askLeader is the question of a follower: up to where does the state of the
 // confirmed leader reflect the log? It is not waited for once there may be
 // another leader.
-func (n *Node) askLeader(ctx context.Context) (uint64, error) {
+func (n *Node) askLeader(ctx context.Context) (readindex.Answer, error) {
 	changed := n.changed()
 	c := n.core.Load()
 	leader := c.group.Leader()
 	if leader.ID == "" {
-		return 0, noLeader()
+		return readindex.Answer{}, noLeader()
 	}
 	answer, err := n.send(ctx, leader, peer.Control, kindIndex, nil, changed)
 	if err != nil {
-		return 0, quorate.Errorf(quorate.Unavailable, "the leader did not answer: %v", err)
+		return readindex.Answer{}, quorate.Errorf(quorate.Unavailable, "the leader did not answer: %v", err)
 	}
-	index, commit, err := decodeIndex(answer)
+	said, commit, err := decodeIndex(answer)
 	if err != nil {
-		return 0, quorate.Errorf(quorate.Unavailable, "the leader answered what this node does not understand: %v", err)
+		return readindex.Answer{}, quorate.Errorf(quorate.Unavailable, "the leader answered what this node does not understand: %v", err)
 	}
-	if n.machine.Mark().Index() < index {
+	if n.machine.Mark().Index() < said.Index {
 		c.group.Learn(leader, commit)
 	}
-	return index, nil
+	return said, nil
 }
 
 // serveIndex answers the question of a follower, if this node leads.
@@ -196,29 +229,33 @@ func (n *Node) index() ([]byte, error) {
 	if err := c.reads.Confirm(n.hurry); err != nil {
 		return nil, err
 	}
-	index := n.machine.Mark().Index()
+	answer := readindex.Answer{Index: n.machine.Mark().Index(), Clock: n.clock.Now()}
 	commit, err := c.group.Commit()
-	return encodeIndex(index, commit), err
+	return encodeIndex(answer, commit), err
 }
 
-// The answer to the question of a follower is three uvarints: the index that
-// the leader's state reflects, and its commit index with the term.
-func encodeIndex(index uint64, commit consensus.Commit) []byte {
-	body := binary.AppendUvarint(nil, index)
+// The answer to the question of a follower is four uvarints: the index that
+// the leader's state reflects, its commit index with the term, and what log time
+// would be, in unix nanoseconds.
+func encodeIndex(answer readindex.Answer, commit consensus.Commit) []byte {
+	body := binary.AppendUvarint(nil, answer.Index)
 	body = binary.AppendUvarint(body, commit.Term)
-	return binary.AppendUvarint(body, commit.Index)
+	body = binary.AppendUvarint(body, commit.Index)
+	return binary.AppendUvarint(body, uint64(answer.Clock.UnixNano()))
 }
 
-func decodeIndex(body []byte) (index uint64, commit consensus.Commit, err error) {
-	for _, into := range []*uint64{&index, &commit.Term, &commit.Index} {
+func decodeIndex(body []byte) (answer readindex.Answer, commit consensus.Commit, err error) {
+	var clock uint64
+	for _, into := range []*uint64{&answer.Index, &commit.Term, &commit.Index, &clock} {
 		value, size := binary.Uvarint(body)
 		if size <= 0 {
-			return 0, consensus.Commit{}, errors.New("it ends too early")
+			return readindex.Answer{}, consensus.Commit{}, errors.New("it ends too early")
 		}
 		*into, body = value, body[size:]
 	}
 	if len(body) > 0 {
-		return 0, consensus.Commit{}, fmt.Errorf("it has %d bytes too many", len(body))
+		return readindex.Answer{}, consensus.Commit{}, fmt.Errorf("it has %d bytes too many", len(body))
 	}
-	return index, commit, nil
+	answer.Clock = time.Unix(0, int64(clock))
+	return answer, commit, nil
 }

@@ -123,6 +123,13 @@ func (b *Batcher) Do(ctx context.Context, calls []quorate.Call) []quorate.Reply 
 	return replies
 }
 
+// Tick puts the time into the log: an entry of its own without calls, or
+// whatever entry is proposed next.
+func (b *Batcher) Tick(ctx context.Context) error {
+	_, err := b.do(ctx, nil, 0)
+	return err
+}
+
 // fitting is how many of the first calls fit one entry, and their size. It is
 // at least one.
 func fitting(calls []quorate.Call) (n, size int) {

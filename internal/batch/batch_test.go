@@ -517,3 +517,38 @@ func BenchmarkDo(b *testing.B) {
 		})
 	}
 }
+
+func TestATickIsAnEntryOfItsOwnOrPartOfTheNext(t *testing.T) {
+	inBubble(t, func(t *testing.T, l *raftLog, b *batch.Batcher) {
+		tick := func() chan error {
+			done := make(chan error, 1)
+			go func() { done <- b.Tick(t.Context()) }()
+			synctest.Wait()
+			return done
+		}
+		alone := tick()
+		first, second := tick(), tick()
+		said := start(t.Context(), b, call("a"))
+		l.gate <- nil
+		if err := <-alone; err != nil {
+			t.Errorf("alone: %v", err)
+		}
+		l.gate <- nil
+		mustSay(t, <-said, "a")
+		if err := errors.Join(<-first, <-second); err != nil {
+			t.Errorf("with a call: %v", err)
+		}
+		failing := tick()
+		l.gate <- quorate.Errorf(quorate.Unavailable, "no leader")
+		if err := <-failing; quorate.CodeOf(err) != quorate.Unavailable {
+			t.Errorf("refused: %v", err)
+		}
+		if got := fmt.Sprint(l.seen()); got != "[[] [a] []]" {
+			t.Errorf("the entries are %s", got)
+		}
+		b.Close()
+		if err := b.Tick(t.Context()); quorate.CodeOf(err) != quorate.Unavailable {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}

@@ -15,8 +15,9 @@
 //
 // The goroutines of a group: those of raft; one that follows what raft does
 // (watch), one that opens each term (open), one that decides about snapshots
-// (keep); one for each call of another node that raft has not answered, and one
-// for each follower that appends are pipelined to.
+// (keep); one for each call of another node that raft has not answered, one for
+// each follower that appends are pipelined to, and one while raft is told a
+// commit index that was learned.
 package consensus
 
 import (
@@ -393,12 +394,18 @@ func (g *Group) noteTransfer(err error) {
 
 func (g *Group) leaderAddr() string { return g.Leader().Addr }
 
-// Leader is who leads as far as this node knows; empty if it knows of none.
+// Leader is who leads as far as this node knows; empty if it knows of none. It
+// is this node only while raft leads: for a moment after it has stepped down,
+// raft still names it.
 func (g *Group) Leader() peer.Member {
 	i := g.current.Load()
 	if i == nil {
 		return peer.Member{}
 	}
 	addr, id := i.raft.LeaderWithID()
-	return to(id, addr)
+	leader := to(id, addr)
+	if leader.ID == g.config.Self.ID && i.raft.State() != raft.Leader {
+		return peer.Member{}
+	}
+	return leader
 }

@@ -35,12 +35,21 @@ func (g *Group) Leading() (uint64, error) {
 // readindex.Quorum.
 func (g *Group) Voters() []string {
 	var ids []string
-	for _, s := range g.servers() {
-		if s.Suffrage == raft.Voter && s.ID != raft.ServerID(g.config.Self.ID) {
-			ids = append(ids, string(s.ID))
-		}
+	for _, other := range g.Others() {
+		ids = append(ids, string(other.ID))
 	}
 	return ids
+}
+
+// Others is all other voters of the newest configuration, with their addresses.
+func (g *Group) Others() []peer.Member {
+	var others []peer.Member
+	for _, s := range g.servers() {
+		if s.Suffrage == raft.Voter && s.ID != raft.ServerID(g.config.Self.ID) {
+			others = append(others, to(s.ID, s.Address))
+		}
+	}
+	return others
 }
 
 // Confirm asks a voter whether it knows no later term. It implements

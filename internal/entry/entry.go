@@ -16,10 +16,10 @@
 //
 // A call:
 //
-//	┌────────┬───────────────┬─────────────┬──────────────┬─────────────┐
-//	│ flags  │ name          │ id, if flag │ age, if flag │ arguments   │
-//	│ u8     │ u8 len, bytes │ u8 len, …   │ uvarint ns   │ uvarint n,… │
-//	└────────┴───────────────┴─────────────┴──────────────┴─────────────┘
+//	┌────────┬───────────────┬─────────────┬──────────────┬──────────────────┬─────────────┐
+//	│ flags  │ name          │ id, if flag │ age, if flag │ settled, if flag │ arguments   │
+//	│ u8     │ u8 len, bytes │ u8 len, …   │ uvarint ns   │ uvarint          │ uvarint n,… │
+//	└────────┴───────────────┴─────────────┴──────────────┴──────────────────┴─────────────┘
 //
 // Each argument is a uvarint of its length plus one, then its bytes; 0 is an
 // argument that was left out.
@@ -62,8 +62,9 @@ const _ = uint(shortMax - quorate.CallIDBytesMax)
 
 // Flags of a call.
 const (
-	flagID  = 1 << 0
-	flagAge = 1 << 1
+	flagID      = 1 << 0
+	flagAge     = 1 << 1
+	flagSettled = 1 << 2
 )
 
 // ErrNewer says that an entry was written by a program that knows more than
@@ -114,7 +115,7 @@ const HeaderBytes = headerBytes + binary.MaxVarintLen64
 
 // CallBytes bounds the encoded size of a call from above, closely.
 func CallBytes(c quorate.Call) int {
-	n := 1 + 1 + len(c.Name) + 1 + len(c.ID) + 2*binary.MaxVarintLen64
+	n := 1 + 1 + len(c.Name) + 1 + len(c.ID) + 3*binary.MaxVarintLen64
 	for _, arg := range c.Args {
 		n += binary.MaxVarintLen32 + len(arg)
 	}
@@ -142,6 +143,9 @@ func appendCall(dst []byte, c *quorate.Call) []byte {
 	if c.Read > 0 {
 		flags |= flagAge
 	}
+	if c.Settled > 0 {
+		flags |= flagSettled
+	}
 	dst = append(dst, flags, byte(len(c.Name)))
 	dst = append(dst, c.Name...)
 	if c.ID != "" {
@@ -150,6 +154,9 @@ func appendCall(dst []byte, c *quorate.Call) []byte {
 	}
 	if c.Read > 0 {
 		dst = binary.AppendUvarint(dst, uint64(c.Read))
+	}
+	if c.Settled > 0 {
+		dst = binary.AppendUvarint(dst, c.Settled)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(c.Args)))
 	for _, arg := range c.Args {
@@ -203,7 +210,7 @@ func (r *reader) calls() []quorate.Call {
 // the call before it is used again where it is the same, which it mostly is.
 func (r *reader) call(c *quorate.Call, before string) string {
 	flags := r.byte()
-	if flags&^(flagID|flagAge) != 0 {
+	if flags&^(flagID|flagAge|flagSettled) != 0 {
 		r.fail(fmt.Errorf("call with flags %#x: %w", flags, ErrNewer))
 		return before
 	}
@@ -218,6 +225,10 @@ func (r *reader) call(c *quorate.Call, before string) string {
 			r.fail(errors.New("the age that a call tolerates is over the limit"))
 		}
 	}
+	var settled uint64
+	if flags&flagSettled != 0 {
+		settled = r.uvarint()
+	}
 	args := r.arguments(r.count(1))
 	if r.dry {
 		return before
@@ -225,7 +236,7 @@ func (r *reader) call(c *quorate.Call, before string) string {
 	if string(name) != before {
 		before = string(name)
 	}
-	c.Name, c.ID, c.Read, c.Args = before, quorate.CallID(id), quorate.Consistency(age), args
+	c.Name, c.ID, c.Read, c.Settled, c.Args = before, quorate.CallID(id), quorate.Consistency(age), settled, args
 	return before
 }
 

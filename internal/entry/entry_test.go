@@ -55,6 +55,13 @@ var golden = map[string]struct {
 			{Name: "B", ID: "z", Read: 1, Args: [][]byte{}},
 		},
 	},
+	"settled.hex": {
+		entry.Header{Time: time.Unix(0, 1), Seed: 2},
+		[]quorate.Call{
+			{Name: "INC", ID: "s#300", Settled: 299, Args: [][]byte{[]byte("k")}},
+			{Name: "B", ID: "s#1", Read: 1, Settled: 1, Args: [][]byte{}},
+		},
+	},
 	"empty.hex": {entry.Header{Time: time.Unix(0, 0)}, []quorate.Call{}},
 }
 
@@ -89,16 +96,21 @@ func goldenReplies() []quorate.Reply {
 	}
 }
 
-func TestRepliesHaveTheBytesOfTheGoldenFile(t *testing.T) {
-	data := mustReadHex(t, "replies.hex")
-	if got := entry.AppendReplies(nil, goldenReplies()); !bytes.Equal(got, data) {
-		t.Errorf("encoded\n%x, golden is\n%x", got, data)
+func TestRepliesHaveTheBytesOfTheGoldenFiles(t *testing.T) {
+	for name, want := range map[string][]quorate.Reply{
+		"replies.hex": goldenReplies(),
+		"aged.hex":    {{Index: 300, Age: time.Second, Value: quorate.BytesValue("hi")}, {Age: 1}},
+	} {
+		data := mustReadHex(t, name)
+		if got := entry.AppendReplies(nil, want); !bytes.Equal(got, data) {
+			t.Errorf("%s: encoded\n%x, golden is\n%x", name, got, data)
+		}
+		replies, err := entry.ReadReplies(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustBeSame(t, replies, want)
 	}
-	replies, err := entry.ReadReplies(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustBeSame(t, replies, goldenReplies())
 }
 
 // fataler is what testing.TB and rapid.T have in common.
@@ -113,7 +125,7 @@ func mustBeSame(t fataler, got, want []quorate.Reply) {
 		t.Fatalf("%d replies, want %d", len(got), len(want))
 	}
 	for i := range want {
-		if got[i].Index != want[i].Index || !got[i].Value.Equal(want[i].Value) || !sameError(got[i].Err, want[i].Err) {
+		if got[i].Index != want[i].Index || got[i].Age != want[i].Age || !got[i].Value.Equal(want[i].Value) || !sameError(got[i].Err, want[i].Err) {
 			t.Fatalf("reply %d is %+v (%v), want %+v (%v)", i, got[i], got[i].Err, want[i], want[i].Err)
 		}
 	}
@@ -132,10 +144,11 @@ func arbitraryCall() *rapid.Generator[quorate.Call] {
 	return rapid.Custom(func(t *rapid.T) quorate.Call {
 		arg := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOfN(rapid.Byte(), 0, 300))
 		return quorate.Call{
-			Name: rapid.StringN(0, 64, 255).Draw(t, "name"),
-			ID:   quorate.CallID(rapid.OneOf(rapid.Just(""), rapid.StringN(1, quorate.CallIDBytesMax, quorate.CallIDBytesMax)).Draw(t, "id")),
-			Read: quorate.Consistency(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Min(1)).Draw(t, "age")),
-			Args: rapid.SliceOfN(arg, 0, 5).Draw(t, "args"),
+			Name:    rapid.StringN(0, 64, 255).Draw(t, "name"),
+			ID:      quorate.CallID(rapid.OneOf(rapid.Just(""), rapid.StringN(1, quorate.CallIDBytesMax, quorate.CallIDBytesMax)).Draw(t, "id")),
+			Read:    quorate.Consistency(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Min(1)).Draw(t, "age")),
+			Settled: rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64()).Draw(t, "settled"),
+			Args:    rapid.SliceOfN(arg, 0, 5).Draw(t, "args"),
 		}
 	})
 }
@@ -162,7 +175,7 @@ func TestWhatIsEncodedDecodesToTheSame(t *testing.T) {
 
 func mustBeSameCall(t fataler, got, want quorate.Call) {
 	t.Helper()
-	same := got.Name == want.Name && got.ID == want.ID && got.Read == want.Read && len(got.Args) == len(want.Args)
+	same := got.Name == want.Name && got.ID == want.ID && got.Read == want.Read && got.Settled == want.Settled && len(got.Args) == len(want.Args)
 	for i := 0; same && i < len(want.Args); i++ {
 		same = bytes.Equal(got.Args[i], want.Args[i]) && (got.Args[i] == nil) == (want.Args[i] == nil)
 	}
@@ -173,7 +186,7 @@ func mustBeSameCall(t fataler, got, want quorate.Call) {
 
 func TestTheLargestCallDecodesToTheSame(t *testing.T) {
 	want := quorate.Call{
-		Name: strings.Repeat("N", 255), ID: quorate.CallID(strings.Repeat("i", 255)), Read: math.MaxInt64,
+		Name: strings.Repeat("N", 255), ID: quorate.CallID(strings.Repeat("i", 255)), Read: math.MaxInt64, Settled: math.MaxUint64,
 		Args: [][]byte{bytes.Repeat([]byte{7}, quorate.ArgsBytesMax), nil, {}},
 	}
 	got, rest, err := entry.ReadCalls(append(entry.AppendCalls(nil, []quorate.Call{want}), "rest"...))
@@ -305,7 +318,7 @@ func TestWhatANewerProgramWroteIsToldApart(t *testing.T) {
 	for name, change := range map[string]struct {
 		at int
 		to byte
-	}{"version": {0, 2}, "version 0": {0, 0}, "kind": {1, 2}, "flags": {19, 4}, "more flags": {19, 0x80}} {
+	}{"version": {0, 2}, "version 0": {0, 0}, "kind": {1, 2}, "flags": {19, 8}, "more flags": {19, 0x80}} {
 		newer := bytes.Clone(data)
 		newer[change.at] = change.to
 		if _, _, err := entry.Decode(newer); !errors.Is(err, entry.ErrNewer) {
@@ -315,7 +328,7 @@ func TestWhatANewerProgramWroteIsToldApart(t *testing.T) {
 	if _, _, err := entry.Decode(data); err != nil {
 		t.Errorf("unchanged: %v", err)
 	}
-	for _, reply := range [][]byte{{2, 0, 0}, {0, 0, 8}} {
+	for _, reply := range [][]byte{{3, 0, 0}, {0, 0, 8}} {
 		if _, err := entry.ReadReply(reply); !errors.Is(err, entry.ErrNewer) {
 			t.Errorf("reply %x: %v", reply, err)
 		}

@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/quorate/quorate"
 )
 
 // A reply:
 //
-//	┌────────┬───────────────┬────────────────────────────────────┐
-//	│ kind   │ index         │ value, or error                    │
-//	│ u8 0,1 │ uvarint       │                                    │
-//	└────────┴───────────────┴────────────────────────────────────┘
+//	┌─────────┬───────────────┬──────────────────┬─────────────────────────┐
+//	│ kind    │ index         │ age, if kind = 2 │ value, or error         │
+//	│ u8 0..2 │ uvarint       │ uvarint ns       │                         │
+//	└─────────┴───────────────┴──────────────────┴─────────────────────────┘
 //
 // An error is code, message and leader (each a uvarint length and bytes), the
 // outcome (u8) and a value. A value is its kind (u8) and then: nothing for
@@ -25,6 +26,7 @@ import (
 const (
 	replyValue = 0
 	replyError = 1
+	replyAged  = 2 // a value with an age
 )
 
 const (
@@ -108,6 +110,10 @@ func (r *reader) replies() []quorate.Reply {
 
 // AppendReply encodes one reply behind dst.
 func AppendReply(dst []byte, reply quorate.Reply) []byte {
+	if reply.Err == nil && reply.Age > 0 {
+		dst = binary.AppendUvarint(append(dst, replyAged), reply.Index)
+		return appendValue(binary.AppendUvarint(dst, uint64(reply.Age)), reply.Value)
+	}
 	if reply.Err == nil {
 		dst = binary.AppendUvarint(append(dst, replyValue), reply.Index)
 		return appendValue(dst, reply.Value)
@@ -131,6 +137,12 @@ func (r *reader) reply() quorate.Reply {
 	kind := r.byte()
 	reply := quorate.Reply{Index: r.uvarint()}
 	switch kind {
+	case replyAged:
+		// What is over the limit becomes negative, which no age is.
+		if reply.Age = time.Duration(r.uvarint()); reply.Age <= 0 {
+			r.fail(errors.New("the age of a reply is out of range"))
+		}
+		reply.Value = r.value(depthMax)
 	case replyValue:
 		reply.Value = r.value(depthMax)
 	case replyError:

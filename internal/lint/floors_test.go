@@ -20,19 +20,21 @@ var floors = map[string]int{
 	"internal/watermark": 0,
 	"internal/resp":      0,
 
-	"kv":              1,
-	"httpapi":         1,
-	"respapi":         1,
-	"client":          1,
-	"internal/entry":  1,
-	"internal/memory": 1,
-	"internal/wal":    1,
-	"internal/peer":   1,
+	"kv":               1,
+	"httpapi":          1,
+	"internal/entry":   1,
+	"internal/logtime": 1,
+	"internal/memory":  1,
+	"internal/wal":     1,
+	"internal/peer":    1,
 
+	"client":             2,
+	"respapi":            2,
 	"internal/store":     2,
 	"internal/batch":     2,
 	"internal/readindex": 2,
 
+	"kv/redis":         3,
 	"internal/machine": 3,
 
 	"internal/consensus": 4,
@@ -44,6 +46,7 @@ var floors = map[string]int{
 
 	"cmd/quorate":      7,
 	"examples":         7,
+	"internal/differ":  7,
 	"internal/sim":     7,
 	"internal/torture": 7,
 	"internal/planted": 7,

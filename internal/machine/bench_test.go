@@ -77,7 +77,7 @@ func BenchmarkRead(b *testing.B) {
 					at = (at + 7919) % 100_000
 					calls[i] = quorate.Call{Name: "GET", Args: [][]byte{fmt.Appendf(nil, "key/%06d", at)}}
 				}
-				if replies := m.Read(calls); replies[n-1].Err != nil {
+				if replies, _ := m.Read(calls, time.Time{}); replies[n-1].Err != nil {
 					b.Fatal(replies[n-1].Err)
 				}
 			}

@@ -42,6 +42,8 @@ type Machine struct {
 	// has looked yet. Only Apply and Swap touch it. Invariant: it changes what
 	// is read, and never what comes of it.
 	oldest []byte
+	// sooner is told when something ends sooner than was known.
+	sooner notice
 }
 
 // Limits bounds what the state remembers of calls with an id. They must be
@@ -108,6 +110,7 @@ func (m *Machine) Swap(s *store.Store) error {
 	m.swap.Lock()
 	m.store, m.oldest = s, nil
 	m.swap.Unlock()
+	m.sooner.tell()
 	m.mark.Advance(s.Meta().Index)
 	return old.Close()
 }
@@ -128,6 +131,10 @@ const (
 	// it is in memory until the entry is done, since an entry is committed as
 	// a whole. A command that finds it reached is refused.
 	entryBytesMax = 2 * quorate.TxBytesMax
+	// expireMin is how many keys whose end has come an entry without calls
+	// removes at most. One with calls removes two more for each of them. What
+	// has ended and is not removed yet is not seen all the same.
+	expireMin = 1 << 10
 )
 
 // Apply applies entries in their order and answers each call of each of them.
@@ -162,12 +169,45 @@ func (m *Machine) commit(batch *store.Batch, at standing) error {
 	if at.meta.Index == m.store.Meta().Index {
 		return batch.Err()
 	}
+	before := m.store.Meta().Due
 	if err := batch.Commit(at.meta); err != nil {
 		return err
+	}
+	if due := at.meta.Due; due != 0 && (before == 0 || due < before) {
+		m.sooner.tell()
 	}
 	m.oldest = at.oldest
 	m.mark.Advance(at.meta.Index)
 	return nil
+}
+
+// Sooner is closed when something in the state ends sooner than anything did
+// when Sooner was called.
+func (m *Machine) Sooner() <-chan struct{} { return m.sooner.heard() }
+
+// notice lets others hear of something. The zero notice is ready.
+type notice struct {
+	// mu guards next.
+	mu   sync.Mutex
+	next chan struct{} // nil if nobody listens
+}
+
+func (n *notice) heard() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next == nil {
+		n.next = make(chan struct{})
+	}
+	return n.next
+}
+
+func (n *notice) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next != nil {
+		close(n.next)
+		n.next = nil
+	}
 }
 
 // standing is where a state stands.
@@ -196,6 +236,8 @@ func (r *run) apply() error {
 	r.meta.Index, r.meta.Term = r.entry.Index, r.entry.Term
 	r.meta.Time = max(r.meta.Time, header.Time.UnixNano())
 	r.seed = header.Seed
+	r.batch.Expire(r.meta.Time, expireMin+2*len(calls))
+	r.batch.Keep()
 	r.forget(forgetMin + 2*len(calls))
 	r.begun = r.batch.Bytes()
 	r.replies = make([]quorate.Reply, len(calls))
@@ -204,7 +246,7 @@ func (r *run) apply() error {
 			return err
 		}
 	}
-	r.meta.Hash = r.batch.EntryHash()
+	r.meta.Hash, r.meta.Endings = r.batch.EntryHash(), r.batch.Endings()
 	return r.batch.Err()
 }
 
@@ -222,7 +264,7 @@ func (r *run) call(call quorate.Call, position int) (quorate.Reply, error) {
 	switch {
 	case !op.Writes():
 		at := r.moment(position)
-		return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, at), at.Index), nil
+		return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, at)), nil
 	case call.ID != "":
 		return r.once(op, call, position)
 	}
@@ -272,37 +314,55 @@ func (m *Machine) answer(op *quorate.Operation, index uint64, value quorate.Valu
 // seed of its own.
 func (r *run) moment(position int) quorate.Moment {
 	return quorate.Moment{
-		Index: r.meta.Index,
-		Time:  time.Unix(0, r.meta.Time),
-		Seed:  r.seed + uint64(position),
+		Index:    r.meta.Index,
+		Position: position,
+		Time:     time.Unix(0, r.meta.Time),
+		Seed:     r.seed + uint64(position),
+		Due:      store.Time(r.batch.Endings().Due),
 	}
 }
 
 // Read answers queries on the state as it is now, all on the same. The
-// caller has made sure that it is new enough.
-func (m *Machine) Read(calls []quorate.Call) []quorate.Reply {
+// caller has made sure that it is new enough. Clock is what log time would be
+// if the leader stamped an entry now. Overdue says that one of the queries met a
+// key whose end has come by then, but not by log time: nothing of what they
+// found may be shown, and they are to be asked again once log time is there.
+func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate.Reply, overdue bool) {
 	m.swap.RLock()
 	defer m.swap.RUnlock()
-	view := m.store.View()
-	at := quorate.Moment{Index: view.Meta().Index, Time: time.Unix(0, view.Meta().Time)}
-	replies := make([]quorate.Reply, len(calls))
+	state := m.store.View()
+	meta := state.Meta()
+	at := quorate.Moment{Index: meta.Index, Time: time.Unix(0, meta.Time), Due: store.Time(meta.Due), Clock: clock}
+	replies = make([]quorate.Reply, len(calls))
 	for i, call := range calls {
 		op, ok := m.service.Lookup(call)
 		if !ok || op.Writes() {
 			replies[i].Err = quorate.Errorf(quorate.UnknownOperation, "service %s has no query %.64q", m.service.Name(), call.Name)
 			continue
 		}
-		replies[i] = m.query(op, call, quorate.NewView(view, at), at.Index)
+		view := quorate.NewView(state, at)
+		replies[i] = m.query(op, call, view)
+		overdue = overdue || view.Overdue()
 	}
-	if err := errors.Join(view.Err(), view.Close()); err != nil {
-		return failed(len(calls), err)
+	if err := errors.Join(state.Err(), state.Close()); err != nil {
+		return failed(len(calls), err), false
 	}
-	return replies
+	return replies, overdue
 }
 
-func (m *Machine) query(op *quorate.Operation, call quorate.Call, view *quorate.View, index uint64) quorate.Reply {
+func (m *Machine) query(op *quorate.Operation, call quorate.Call, view *quorate.View) quorate.Reply {
 	value, err := op.Read(view, call.Args)
-	return m.answer(op, index, value, err)
+	return m.answer(op, view.Index(), value, err)
+}
+
+// NextEnd is when the first key of the state ends; zero if none does.
+func (m *Machine) NextEnd() time.Time {
+	view := m.View()
+	end := view.NextEnd()
+	if err := view.Close(); err != nil {
+		m.log.Error("a view of the state could not be closed", "error", err)
+	}
+	return store.Time(end)
 }
 
 // failed answers queries that the disk kept from being answered.

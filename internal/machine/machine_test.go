@@ -50,6 +50,8 @@ func randomCall(rng *rand.Rand) quorate.Call {
 	forms := []string{
 		"PUT " + key + " 7", "INC " + key, "INC " + key, "INC " + key + " -3", "GET " + key, "FAIL " + key, "BOOM " + key,
 		"BOOMSCAN", "TOTAL", "ROTATE " + key, "ROTATE " + key, "DICE", "NOW", "COUNT", "CLEAR", "DEEP 40", "LARGE 300", "BOOMREAD",
+		"HOLD " + key + " v " + fmt.Sprint(rng.IntN(60)), "HOLD " + key + " w 5", "KEEP " + key + " 30", "KEEP " + key, "LEFT " + key, "REVISION",
+		"TXN each 0 2 HOLD 3 " + key + " t 9 FAIL 1 " + key, "TXN all 0 2 HOLD 3 " + key + " t 9 FAIL 1 " + key, "TXN all 1 1 GET 1 " + key + " =\"7\" KEEP 2 " + key + " 3",
 	}
 	words := strings.Fields(forms[rng.IntN(len(forms))])
 	if words[0] == "CLEAR" && rng.IntN(4) > 0 {
@@ -61,6 +63,11 @@ func randomCall(rng *rand.Rand) quorate.Call {
 	}
 	if rng.IntN(3) == 0 {
 		call.ID = quorate.CallID(fmt.Sprint(rng.IntN(200)))
+	}
+	if rng.IntN(3) == 0 {
+		number := 1 + rng.Uint64N(300)
+		call.ID = quorate.SessionID(fmt.Sprint("s", rng.IntN(2)), number)
+		call.Settled = 1 + rng.Uint64N(number)
 	}
 	return call
 }
@@ -339,7 +346,7 @@ func TestASwapUnderReaders(t *testing.T) {
 		})
 	}
 	reader(func() {
-		replies := m.Read(get)
+		replies, _ := m.Read(get, time.Time{})
 		if replies[0].Err != nil || replies[0].Index != replies[1].Index || !replies[0].Value.Equal(replies[1].Value) {
 			t.Errorf("queries of one slice are answered %+v", replies)
 		}

@@ -39,34 +39,42 @@ const (
 // after with the first answer. The error, other than that of the reply, stops
 // the node.
 func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quorate.Reply, error) {
+	if session, number, ok := call.ID.Session(); ok && call.Settled > 0 {
+		return r.inSession(op, call, position, session, number)
+	}
 	print := fingerprint(call)
 	if known, ok := r.batch.Get(store.Remembered, []byte(call.ID)); ok {
 		return r.again(known, print)
 	}
+	reply, record := r.first(op, call, position, print)
+	if record != nil {
+		r.batch.Set(store.Remembered, []byte(call.ID), record)
+		r.batch.Set(store.Ages, r.age(position), []byte(call.ID))
+		r.meta.Remembered++
+		r.batch.Keep()
+	}
+	return reply, nil
+}
+
+// first runs a call with an id for the first time. The record is what to
+// remember of it; it is nil if the call was refused, which leaves no trace.
+func (r *run) first(op *quorate.Operation, call quorate.Call, position int, print []byte) (reply quorate.Reply, record []byte) {
 	if err := r.full(); err != nil {
 		return r.refuse(err), nil
 	}
-	if r.meta.Remembered >= r.machine.limits.RememberedMax {
+	if known := r.meta.Remembered + r.meta.Sessions; known >= r.machine.limits.RememberedMax {
 		return r.refuse(quorate.Errorf(quorate.Overloaded,
-			"%d answers of calls with an id are remembered, which is the limit; try later", r.meta.Remembered)), nil
+			"%d answers of calls with an id are remembered, which is the limit; try later", known)), nil
 	}
-	reply := r.command(op, call, position)
-	record := append([]byte{rememberedVersion}, print...)
+	reply = r.command(op, call, position)
+	record = append([]byte{rememberedVersion}, print...)
 	record = entry.AppendReply(record, reply)
 	if len(record) > quorate.ValueBytesMax {
 		r.batch.Undo()
 		return r.refuse(quorate.Errorf(quorate.TooLarge,
 			"an answer of %d bytes is too large to be remembered", len(record))), nil
 	}
-	r.remember(call.ID, record, position)
-	r.batch.Keep()
-	return reply, nil
-}
-
-func (r *run) remember(id quorate.CallID, record []byte, position int) {
-	r.batch.Set(store.Remembered, []byte(id), record)
-	r.batch.Set(store.Ages, r.age(position), []byte(id))
-	r.meta.Remembered++
+	return reply, record
 }
 
 // again gives the first answer once more.
@@ -88,7 +96,7 @@ func (r *run) again(known, print []byte) (quorate.Reply, error) {
 // count.
 func (r *run) forget(count int) {
 	past := r.meta.Time - int64(r.machine.limits.Window)
-	if r.meta.Remembered == 0 || past <= 0 || r.oldest != nil && timeOf(r.oldest) >= past {
+	if r.meta.Remembered+r.meta.Sessions == 0 || past <= 0 || r.oldest != nil && timeOf(r.oldest) >= past {
 		return
 	}
 	// From the oldest one: before it stand those that are forgotten, which
@@ -96,6 +104,12 @@ func (r *run) forget(count int) {
 	for age, id := range r.batch.Scan(store.Ages, r.oldest, nil) {
 		if r.oldest = age; count == 0 || timeOf(age) >= past {
 			break
+		}
+		if len(age) > ageBytes {
+			if count = r.endSession(age, string(id), count); count == 0 {
+				break
+			}
+			continue
 		}
 		invariant.Must(r.meta.Remembered > 0, "every answer that is remembered was counted")
 		r.batch.Delete(store.Ages, age)

@@ -92,7 +92,7 @@ func (c *copied) play(t *testing.T, step string) string {
 	given, _, _ := strings.Cut(step+"\n", "----\n")
 	var lines []string
 	for line := range strings.Lines(given) {
-		line, _, _ = strings.Cut(line, "#")
+		line, _, _ = strings.Cut(" "+line, " #")
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, line)
 		}
@@ -110,7 +110,16 @@ func (c *copied) do(t *testing.T, word, rest string, lines []string) string {
 	case "apply":
 		return c.applyLines(t, append([]string{"entry " + rest}, lines...))
 	case "read":
-		return answers(c.machine.Read(mustParse(t, lines)), 0)
+		set := settings(t, rest)
+		var clock time.Time
+		if text, ok := set["clock"]; ok {
+			clock = time.Unix(0, int64(mustDuration(t, text)))
+		}
+		replies, overdue := c.machine.Read(mustParse(t, lines), clock)
+		if overdue {
+			return "(overdue)\n" + answers(replies, 0)
+		}
+		return answers(replies, 0)
 	case "state":
 		return c.state(t)
 	case "flush":
@@ -215,7 +224,7 @@ func (c *copied) entry(t *testing.T, set map[string]string, calls []quorate.Call
 	return machine.Entry{Index: c.index, Term: 1, Data: data}
 }
 
-// mustParse makes a call of each line: [id=x] NAME arguments. An argument "-"
+// mustParse makes a call of each line: [id=x [settled=n]] NAME arguments. An argument "-"
 // is left out.
 func mustParse(t *testing.T, lines []string) []quorate.Call {
 	t.Helper()
@@ -224,6 +233,9 @@ func mustParse(t *testing.T, lines []string) []quorate.Call {
 		words := strings.Fields(line)
 		if id, ok := strings.CutPrefix(words[0], "id="); ok {
 			calls[i].ID, words = quorate.CallID(id), words[1:]
+		}
+		if settled, ok := strings.CutPrefix(words[0], "settled="); ok {
+			calls[i].Settled, words = mustNumber(t, settled), words[1:]
 		}
 		calls[i].Name = words[0]
 		for _, word := range words[1:] {
@@ -279,6 +291,12 @@ func (c *copied) state(t *testing.T) string {
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "index %d, log time %v, %d remembered\n", m.Index, time.Duration(m.Time), m.Remembered)
+	if m.Sessions > 0 {
+		fmt.Fprintf(&out, "%d keys of sessions\n", m.Sessions)
+	}
+	if m.Expiring > 0 {
+		fmt.Fprintf(&out, "%d keys end, none before %v\n", m.Expiring, time.Duration(m.Due))
+	}
 	for key, value := range view.Scan(nil, nil) {
 		fmt.Fprintf(&out, "%s = %s\n", key, shorten(fmt.Sprintf("%q", value)))
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/quorate/quorate"
 )
@@ -27,6 +28,10 @@ var service = quorate.Define("test",
 	quorate.Write[flood]("FLOOD"),
 	quorate.Read[count]("COUNT"),
 	quorate.Read[boomRead]("BOOMREAD"),
+	quorate.Write[hold]("HOLD"),
+	quorate.Write[keep]("KEEP"),
+	quorate.Read[left]("LEFT"),
+	quorate.Write[revision]("REVISION"),
 )
 
 type put struct{ Key, Value string }
@@ -221,3 +226,43 @@ func (count) Read(v *quorate.View) (int64, error) {
 	}
 	return n, nil
 }
+
+// hold stores a value for some seconds of log time. It answers whether there
+// was one.
+type hold struct {
+	Key, Value string
+	Seconds    int64
+}
+
+func (h hold) Apply(tx *quorate.Tx) (bool, error) {
+	_, found := tx.Get([]byte(h.Key))
+	tx.SetUntil([]byte(h.Key), []byte(h.Value), tx.Now().Add(time.Duration(h.Seconds)*time.Second))
+	return found, nil
+}
+
+// keep makes a value stay for some more seconds, or for good.
+type keep struct {
+	Key     string
+	Seconds *int64
+}
+
+func (k keep) Apply(tx *quorate.Tx) (bool, error) {
+	if k.Seconds == nil {
+		return tx.SetEnd([]byte(k.Key), time.Time{}), nil
+	}
+	return tx.SetEnd([]byte(k.Key), tx.Now().Add(time.Duration(*k.Seconds)*time.Second)), nil
+}
+
+// left is how long a value stays.
+type left struct{ Key string }
+
+func (l left) Read(v *quorate.View) (string, error) {
+	end, ends := v.End([]byte(l.Key))
+	_, found := v.Get([]byte(l.Key))
+	return fmt.Sprintf("found %v, ends %v, in %v", found, ends, max(end.Sub(v.Clock()), 0)), nil
+}
+
+// revision answers with the revision.
+type revision struct{}
+
+func (revision) Apply(tx *quorate.Tx) (uint64, error) { return tx.Revision(), nil }

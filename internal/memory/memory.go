@@ -26,6 +26,9 @@ type Executor struct {
 	Index uint64
 	// Calls is all that reached the executor.
 	Calls []quorate.Call
+	// Now is log time. It is always the same until somebody changes it, so that
+	// examples are too.
+	Now time.Time
 
 	service *quorate.Service
 	mu      sync.Mutex // guards the fields while calls run
@@ -33,7 +36,7 @@ type Executor struct {
 
 // New makes an executor with an empty state.
 func New(service *quorate.Service) *Executor {
-	return &Executor{service: service, Data: make(State)}
+	return &Executor{service: service, Data: make(State), Now: time.Unix(1_000_000, 0)}
 }
 
 // Execute implements quorate.Executor.
@@ -53,8 +56,8 @@ func (e *Executor) run(call quorate.Call) quorate.Reply {
 	if err != nil {
 		return quorate.Reply{Err: err}
 	}
-	// Log time and seed are always the same, so that examples are too.
-	at := quorate.Moment{Index: e.Index, Time: time.Unix(1_000_000, 0), Seed: 7}
+	// The seed is always the same, so that examples are too.
+	at := quorate.Moment{Index: e.Index, Time: e.Now, Seed: 7, Due: e.Data.due()}
 	if !op.Writes() {
 		value, err := op.Read(quorate.NewView(e.Data, at), call.Args)
 		return quorate.Reply{Value: value, Index: e.Index, Err: err}
@@ -70,29 +73,62 @@ func (e *Executor) run(call quorate.Call) quorate.Reply {
 }
 
 // State is a quorate.State over a map.
-type State map[string]string
+type State map[string]Item
+
+// Item is what is under a key.
+type Item struct {
+	Value string
+	End   time.Time // zero if it stays for good
+}
 
 // Get is the value under key, and whether there is one.
 func (s State) Get(key []byte) ([]byte, bool) {
-	value, found := s[string(key)]
-	return []byte(value), found
+	item, found := s[string(key)]
+	return []byte(item.Value), found
 }
 
-// Set stores value under key.
-func (s State) Set(key, value []byte) { s[string(key)] = string(value) }
+// End is when what is under key ends.
+func (s State) End(key []byte) time.Time { return s[string(key)].End }
+
+// Set stores value under key for good.
+func (s State) Set(key, value []byte) { s[string(key)] = Item{Value: string(value)} }
+
+// SetEnd says when what is under key ends.
+func (s State) SetEnd(key []byte, end time.Time) {
+	s[string(key)] = Item{Value: s[string(key)].Value, End: end}
+}
 
 // Delete removes key.
 func (s State) Delete(key []byte) { delete(s, string(key)) }
+
+// Save returns what takes back all that was written since.
+func (s State) Save() (restore func()) {
+	before := maps.Clone(s)
+	return func() {
+		clear(s)
+		maps.Copy(s, before)
+	}
+}
+
+// due is when the first of the keys ends; zero if none does.
+func (s State) due() (first time.Time) {
+	for _, item := range s {
+		if !item.End.IsZero() && (first.IsZero() || item.End.Before(first)) {
+			first = item.End
+		}
+	}
+	return first
+}
 
 // Scan yields keys and values in order, from start up to but without end.
 func (s State) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
 		for _, key := range slices.Sorted(maps.Keys(s)) {
-			value, still := s[key]
+			item, still := s[key]
 			if !still || key < string(start) || end != nil && key >= string(end) {
 				continue
 			}
-			if !yield([]byte(key), []byte(value)) {
+			if !yield([]byte(key), []byte(item.Value)) {
 				return
 			}
 		}

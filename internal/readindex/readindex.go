@@ -50,10 +50,18 @@ type Quorum interface {
 // longer is not there, and the reads are better off with another leader.
 const roundTimeout = 2 * time.Second
 
-// Ask is the question of one round. It returns up to where in the log a state
-// must reflect it to be read, or an *quorate.Error. It is never asked twice at
-// once.
-type Ask func(ctx context.Context) (index uint64, err error)
+// Ask is the question of one round. Its error is an *quorate.Error. It is never
+// asked twice at once.
+type Ask func(ctx context.Context) (Answer, error)
+
+// Answer is what is to be known before a state is read.
+type Answer struct {
+	// Index is up to where in the log the state must reflect it.
+	Index uint64
+	// Clock is what log time would have been if the leader had stamped an entry
+	// when it was asked; zero where this node leads.
+	Clock time.Time
+}
 
 // Rounds confirms for the reads of one node. Close must be called.
 type Rounds struct {
@@ -78,9 +86,9 @@ type round struct {
 
 // Confirmed is what came of a round.
 type Confirmed struct {
-	// Index is up to where in the log a state must reflect it. A state that
-	// does reflects all that was acknowledged before Asked.
-	Index uint64
+	// Answer is what was answered. A state that reflects the log up to its
+	// Index reflects all that was acknowledged before Asked.
+	Answer
 	// Asked is when the round began, by the clock of this node.
 	Asked time.Time
 }
@@ -88,7 +96,7 @@ type Confirmed struct {
 // New makes the rounds of a node that may lead.
 func New(quorum Quorum) *Rounds {
 	r := Share(nil)
-	r.question = func(ctx context.Context) (uint64, error) { return 0, r.lead(ctx, quorum) }
+	r.question = func(ctx context.Context) (Answer, error) { return Answer{}, r.lead(ctx, quorum) }
 	return r
 }
 
@@ -169,7 +177,7 @@ func (r *round) ask(ctx context.Context, question Ask) {
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
 	r.Asked = time.Now()
-	r.Index, r.err = question(ctx)
+	r.Answer, r.err = question(ctx)
 }
 
 // lead is the question of a leader.

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
@@ -32,11 +33,14 @@ type Batch struct {
 	sorted []int
 	// steps counts the calls of Set and Delete.
 	steps uint64
-	// bytes is the keys and values of those that were not taken back; kept is
-	// what it was at the last Keep.
-	bytes, kept int
-	digest      *xxhash.Digest
-	key         []byte // scratch
+	// bytes is the keys and values of those that were not taken back.
+	bytes int
+	// endings is that of the state with the writes.
+	endings Endings
+	// kept is where the batch stood at the last Keep.
+	kept   place
+	digest *xxhash.Digest
+	key    []byte // scratch
 }
 
 // write is the newest value of one key.
@@ -56,9 +60,17 @@ type undo struct {
 	first  bool // there was no write of this key before
 }
 
+// place is where a batch stands, to go back to.
+type place struct {
+	writes  int // in the journal
+	bytes   int
+	endings Endings
+}
+
 // Begin opens a batch.
 func (s *Store) Begin() *Batch {
-	return &Batch{store: s, slots: make(map[string]int), digest: xxhash.New()}
+	endings := s.Meta().Endings
+	return &Batch{store: s, slots: make(map[string]int), digest: xxhash.New(), endings: endings, kept: place{endings: endings}}
 }
 
 // Get is the value under key in a space.
@@ -83,7 +95,7 @@ func (b *Batch) Delete(space Space, key []byte) { b.put(space, key, nil, true) }
 
 func (b *Batch) put(space Space, key, value []byte, deleted bool) {
 	// What is larger would fit the state, but no snapshot of it.
-	invariant.Must(len(key) <= quorate.KeyBytesMax && len(value) <= quorate.ValueBytesMax, "a write is within the limits")
+	invariant.Must(len(key) <= keyBytesMax && len(value) <= quorate.ValueBytesMax, "a write is within the limits")
 	b.key = append(append(b.key[:0], byte(space)), key...)
 	slot, ok := b.slots[string(b.key)]
 	if !ok {
@@ -112,7 +124,7 @@ func (b *Batch) Keep() {
 		b.fold(&b.writes[b.journal[i].slot])
 	}
 	b.forgetJournal()
-	b.kept = b.bytes
+	b.kept = place{bytes: b.bytes, endings: b.endings}
 }
 
 // journalKept is how many places of the journal are kept for the next command.
@@ -144,8 +156,21 @@ func (b *Batch) fold(w *write) {
 
 // Undo takes back the writes since the last Keep.
 func (b *Batch) Undo() {
+	b.undo(b.kept)
+	b.forgetJournal()
+}
+
+// Save returns what takes back the writes since Save was called. It must not be
+// called after Keep, after Undo, or after one that was saved before.
+func (b *Batch) Save() (restore func()) {
+	to := place{writes: len(b.journal), bytes: b.bytes, endings: b.endings}
+	return func() { b.undo(to) }
+}
+
+func (b *Batch) undo(to place) {
+	invariant.Must(to.writes <= len(b.journal), "a batch goes back to where it was since the last Keep")
 	before := len(b.writes)
-	for _, u := range slices.Backward(b.journal) {
+	for _, u := range slices.Backward(b.journal[to.writes:]) {
 		if u.first {
 			delete(b.slots, u.before.key)
 			before = u.slot
@@ -158,8 +183,9 @@ func (b *Batch) Undo() {
 	}
 	clear(b.writes[before:])
 	b.writes = b.writes[:before]
-	b.forgetJournal()
-	b.bytes = b.kept
+	clear(b.journal[to.writes:])
+	b.journal = b.journal[:to.writes]
+	b.bytes, b.endings = to.bytes, to.endings
 }
 
 // BeginEntry starts the hash of an entry from that of the state before it.
@@ -349,11 +375,23 @@ type DataOf struct{ *Batch }
 // Get is the value under key.
 func (d DataOf) Get(key []byte) ([]byte, bool) { return d.Batch.Get(Data, key) }
 
-// Set stores value under key.
-func (d DataOf) Set(key, value []byte) { d.Batch.Set(Data, key, value) }
+// Set stores value under key, for good.
+func (d DataOf) Set(key, value []byte) {
+	d.Batch.SetEnd(key, 0)
+	d.Batch.Set(Data, key, value)
+}
 
-// Delete removes key.
-func (d DataOf) Delete(key []byte) { d.Batch.Delete(Data, key) }
+// Delete removes key and its end.
+func (d DataOf) Delete(key []byte) {
+	d.Batch.SetEnd(key, 0)
+	d.Batch.Delete(Data, key)
+}
+
+// End is when what is under key ends.
+func (d DataOf) End(key []byte) time.Time { return Time(d.Batch.End(key)) }
+
+// SetEnd says when what is under key ends; zero for never.
+func (d DataOf) SetEnd(key []byte, end time.Time) { d.Batch.SetEnd(key, nanos(end)) }
 
 // Scan yields keys in order.
 func (d DataOf) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {

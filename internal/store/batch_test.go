@@ -108,6 +108,27 @@ func (m *modeled) undo() {
 	}
 }
 
+// part writes and takes that back, and within it a part of it.
+func (m *modeled) part() {
+	before, bytes := maps.Clone(m.now), m.batch.Bytes()
+	restore := m.batch.Save()
+	for range m.rng.IntN(6) {
+		m.write()
+		m.get()
+	}
+	if m.rng.IntN(3) == 0 {
+		m.part()
+	}
+	if m.rng.IntN(3) == 0 {
+		return
+	}
+	restore()
+	m.now = before
+	if m.batch.Bytes() != bytes {
+		m.t.Fatalf("%d bytes after a part was taken back, %d before it", m.batch.Bytes(), bytes)
+	}
+}
+
 func (m *modeled) commit() {
 	m.keep()
 	m.index++
@@ -125,7 +146,7 @@ func TestBatchAgainstAPlainMap(t *testing.T) {
 	steps := []struct {
 		weight int
 		do     func()
-	}{{40, m.write}, {20, m.get}, {10, m.scan}, {10, m.scanWriting}, {10, m.keep}, {6, m.undo}, {4, m.commit}}
+	}{{36, m.write}, {4, m.part}, {20, m.get}, {10, m.scan}, {10, m.scanWriting}, {10, m.keep}, {6, m.undo}, {4, m.commit}}
 	for range 8_000 {
 		pick := rng.IntN(100)
 		for _, step := range steps {

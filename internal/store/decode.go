@@ -77,15 +77,22 @@ func (d *decoder) decode(group uint64, store func(raw []byte) error) (Meta, erro
 	if err := d.trailer(); err != nil {
 		return Meta{}, err
 	}
-	if n, ages := d.spaces[Remembered], d.spaces[Ages]; n != m.Remembered || n != ages {
+	if n, ages := d.spaces[Remembered], d.spaces[Ages]; n != m.Remembered || n > ages || n != ages && m.Sessions == 0 {
 		return Meta{}, fmt.Errorf("it holds %d remembered calls and %d ages of them, and says that there are %d", n, ages, m.Remembered)
+	}
+	if n := d.spaces[Sessions]; n != m.Sessions {
+		return Meta{}, fmt.Errorf("it holds %d keys of sessions, and says that there are %d", n, m.Sessions)
+	}
+	if n, queue := d.spaces[Ends], d.spaces[Queue]; n != m.Expiring || n != queue {
+		return Meta{}, fmt.Errorf("it holds %d ends and %d of them in order, and says that there are %d", n, queue, m.Expiring)
 	}
 	return m, nil
 }
 
-// checked reads a part whose last four bytes are the checksum of the others.
-func (d *decoder) checked(part []byte) ([]byte, error) {
-	if err := d.read(part); err != nil {
+// checked reads a part, of which the first bytes may be there already, and
+// whose last four bytes are the checksum of the others.
+func (d *decoder) checked(part []byte, there int) ([]byte, error) {
+	if err := d.read(part[there:]); err != nil {
 		return nil, err
 	}
 	body := part[:len(part)-4]
@@ -106,17 +113,26 @@ func (d *decoder) read(part []byte) error {
 }
 
 func (d *decoder) header(group uint64) (Meta, error) {
-	head, err := d.checked(make([]byte, headerBytes))
+	part := make([]byte, headerBytes)
+	if err := d.read(part[:headBytes]); err != nil {
+		return Meta{}, err
+	}
+	// What begins as no snapshot is told apart by its checksum first, as any
+	// damage is.
+	if part[len(streamMagic)] == 1 {
+		part = part[:headerBytes-metaBytes+metaBytesV1]
+	}
+	head, err := d.checked(part, headBytes)
 	if err != nil {
 		return Meta{}, err
 	}
-	if string(head[:len(streamMagic)]) != streamMagic || head[len(streamMagic)] != streamVersion {
+	if version := head[len(streamMagic)]; string(head[:len(streamMagic)]) != streamMagic || version == 0 || version > streamVersion {
 		return Meta{}, errors.New("it is not a snapshot, or one of a newer version")
 	}
 	if got := binary.LittleEndian.Uint64(head[len(streamMagic)+1:]); got != group {
 		return Meta{}, fmt.Errorf("it is of group %d and not of %d", got, group)
 	}
-	return readMeta(head[len(streamMagic)+9:])
+	return readMeta(head[headBytes:])
 }
 
 // block is the records of the next block, nil at the end.
@@ -204,7 +220,11 @@ func (d *decoder) record(raw []byte) (key, value, rest []byte, err error) {
 	if value, rest, sound = cut(rest); !sound {
 		return nil, nil, nil, errors.New("a record is damaged")
 	}
-	if len(key) > 1+quorate.KeyBytesMax || len(value) > quorate.ValueBytesMax {
+	longest := 1 + quorate.KeyBytesMax
+	if Space(key[0]) == Queue {
+		longest += endBytes
+	}
+	if len(key) > longest || len(value) > quorate.ValueBytesMax {
 		return nil, nil, nil, fmt.Errorf("a record with a key of %d bytes and a value of %d is over the limits", len(key)-1, len(value))
 	}
 	space := Space(key[0])
@@ -230,7 +250,7 @@ func cut(raw []byte) (part, rest []byte, ok bool) {
 }
 
 func (d *decoder) trailer() error {
-	tail, err := d.checked(make([]byte, trailerBytes))
+	tail, err := d.checked(make([]byte, trailerBytes), 0)
 	if err != nil {
 		return err
 	}

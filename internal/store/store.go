@@ -26,6 +26,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quorate/quorate"
 )
 
 // Space is the first byte of every key: what kind of thing stands there.
@@ -34,13 +36,19 @@ type Space byte
 // The spaces, in the order in which they stand.
 const (
 	Data       Space = 'd' // what commands write
+	Ends       Space = 'e' // key of Data -> when it ends
+	meta       Space = 'm' // where the state stands
+	Queue      Space = 'q' // when a key of Data ends, key -> nothing
 	Remembered Space = 'r' // call id -> fingerprint and answer
 	Ages       Space = 's' // time, index, position -> call id
-	meta       Space = 'm' // where the state stands
+	Sessions   Space = 't' // session, number -> answer, or where it stands
 )
 
 // spaces is all of them but meta.
-var spaces = [...]Space{Data, Remembered, Ages}
+var spaces = [...]Space{Data, Ends, Queue, Remembered, Ages, Sessions}
+
+// keyBytesMax bounds a key without its space.
+const keyBytesMax = quorate.KeyBytesMax + endBytes
 
 // metaKey is the only key of its space.
 var metaKey = []byte{byte(meta)}
@@ -57,28 +65,42 @@ type Meta struct {
 	Hash uint64
 	// Remembered is the number of keys in that space.
 	Remembered uint64
+	// Endings says what ends.
+	Endings
+	// Sessions is the number of keys in that space.
+	Sessions uint64
 }
 
-// metaVersion is the form of Meta on disk: the version and five numbers of
-// 8 bytes, little-endian, in the order of the struct.
-const metaVersion = 1
+// metaVersion is the form of Meta on disk: the version and eight numbers of
+// 8 bytes, little-endian, in the order of the struct. In version 1 there were
+// the first five, for nothing ended.
+const metaVersion = 2
 
-const metaBytes = 1 + 5*8
+const (
+	metaBytes   = 1 + 8*8
+	metaBytesV1 = 1 + 5*8
+)
 
 func (m Meta) append(dst []byte) []byte {
 	dst = append(dst, metaVersion)
-	for _, n := range [...]uint64{m.Index, m.Term, uint64(m.Time), m.Hash, m.Remembered} {
+	for _, n := range [...]uint64{m.Index, m.Term, uint64(m.Time), m.Hash, m.Remembered, m.Expiring, uint64(m.Due), m.Sessions} {
 		dst = binary.LittleEndian.AppendUint64(dst, n)
 	}
 	return dst
 }
 
 func readMeta(data []byte) (Meta, error) {
-	if len(data) != metaBytes || data[0] != metaVersion {
+	n := func(i int) uint64 { return binary.LittleEndian.Uint64(data[1+8*i:]) }
+	older := len(data) == metaBytesV1 && data[0] == 1
+	if !older && (len(data) != metaBytes || data[0] != metaVersion) {
 		return Meta{}, errors.New("the state says in an unknown form where it stands; a newer version may have written it")
 	}
-	n := func(i int) uint64 { return binary.LittleEndian.Uint64(data[1+8*i:]) }
-	return Meta{Index: n(0), Term: n(1), Time: int64(n(2)), Hash: n(3), Remembered: n(4)}, nil
+	m := Meta{Index: n(0), Term: n(1), Time: int64(n(2)), Hash: n(3), Remembered: n(4)}
+	if !older {
+		m.Endings = Endings{Expiring: n(5), Due: int64(n(6))}
+		m.Sessions = n(7)
+	}
+	return m, nil
 }
 
 // Options says where a store lies.

@@ -38,15 +38,16 @@ import (
 
 const (
 	streamMagic   = "QRTSNAP"
-	streamVersion = 1
+	streamVersion = 2 // 1 has the first version of Meta in its header
 	// blockBytes is when a block is full: large enough to pack well, small
 	// enough to be a frame between nodes.
 	blockBytes = 512 << 10
 	// blockBytesMax bounds a block unpacked: full but for one byte, and then
 	// the largest record there can be.
-	blockBytesMax = blockBytes + quorate.KeyBytesMax + quorate.ValueBytesMax + 1<<10
+	blockBytesMax = blockBytes + keyBytesMax + quorate.ValueBytesMax + 1<<10
 
-	headerBytes  = len(streamMagic) + 1 + 8 + metaBytes + 4
+	headBytes    = len(streamMagic) + 1 + 8
+	headerBytes  = headBytes + metaBytes + 4
 	blockHead    = 12
 	trailerBytes = 8 + 8 + 4
 )

@@ -1,0 +1,167 @@
+// Package logtime tells the time with which a leader stamps entries.
+//
+// The state goes by that time alone: it ends leases, keys and remembered
+// answers. So it keeps three rules. It never goes back. It goes on with the
+// pace of time that has passed, whatever is done to the clock of the machine. A
+// clock that is suddenly far ahead of it is not believed: it could end
+// everything at once, and nothing would bring that back.
+//
+// A jump is believed once a majority of the members has a clock that agrees. So
+// a cluster that was down for a week goes on with the time of today, and a node
+// whose clock is wrong by a week does not end what the others hold. A node that
+// is the only member has nobody to ask: while it runs it believes the time that
+// has passed, and after a start its clock.
+//
+// It stamps nothing itself, and knows neither the state nor the members.
+package logtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// JumpMax is how far a clock may be ahead of the time that should have come,
+	// and be followed at once: more than what keeps clocks in step corrects at a
+	// time, and less than what anybody holds a lease for that matters.
+	JumpMax = 5 * time.Second
+	// askInterval is how often the others are asked about a jump.
+	askInterval = time.Second
+	// askTimeout bounds how long their answers are waited for.
+	askTimeout = 2 * time.Second
+)
+
+// ErrAlone says that there is nobody to ask.
+var ErrAlone = errors.New("there is no other member")
+
+// Config is what a Clock goes by.
+type Config struct {
+	// Wall is the clock of the machine. It may jump.
+	Wall func() time.Time
+	// Stamped is the newest log time in the state; zero if there is none.
+	Stamped func() time.Time
+	// Agree returns nil if a majority of the members, this one among them, has a
+	// clock that differs from wall by no more than JumpMax; ErrAlone if this one
+	// is the only member.
+	Agree func(ctx context.Context, wall time.Time) error
+	// Log gets a line when a clock is not believed, and when it is again.
+	Log *slog.Logger
+}
+
+// Clock tells log time. It must be closed.
+type Clock struct {
+	config Config
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	asking sync.WaitGroup
+
+	// mu guards what follows.
+	mu sync.Mutex
+	// known is a log time that was right at the moment since, which counts only
+	// the time that passes.
+	known, since time.Time
+	// told is the latest time that Now has returned.
+	told time.Time
+	// ran says that known was once told by the clock of this process, and not
+	// only by the state.
+	ran bool
+	// refused is since when the clock of the machine is not believed; zero while
+	// it is. asked is when the others were asked the last time.
+	refused, asked time.Time
+	// busy says that they are being asked.
+	busy   bool
+	closed bool
+}
+
+// New makes a clock.
+func New(config Config) *Clock {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Clock{config: config, ctx: ctx, cancel: cancel}
+}
+
+// Close ends what is being asked.
+func (c *Clock) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.asking.Wait()
+}
+
+// Now is the time with which an entry would be stamped now. It returns at once
+// and is never before the newest log time in the state.
+func (c *Clock) Now() time.Time {
+	stamped := c.config.Stamped()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Without the reading of the clock that only counts what passes, which
+	// would hide every jump.
+	wall, moment := c.config.Wall().Round(0), time.Now()
+	due := c.due(stamped, moment)
+	switch ahead := wall.Sub(due); {
+	case due.IsZero(), ahead <= JumpMax && ahead >= -JumpMax:
+		c.believe(wall, moment)
+	case ahead < 0:
+		// Set back, or that of a slower machine: time goes on from where it is.
+		c.doubt(wall, due, moment)
+	default:
+		c.doubt(wall, due, moment)
+		c.ask(wall, moment)
+	}
+	// A clock that is set back by a little must not be told to go back.
+	if now := c.due(stamped, moment); now.After(c.told) {
+		c.told = now
+	}
+	return c.told
+}
+
+// due is the time that should have come.
+func (c *Clock) due(stamped, moment time.Time) time.Time {
+	due := c.known
+	if !due.IsZero() {
+		due = due.Add(moment.Sub(c.since))
+	}
+	if stamped.After(due) || due.IsZero() {
+		// Another leader has stamped that, not long ago as far as is known.
+		c.known, c.since, due = stamped, moment, stamped
+	}
+	return due
+}
+
+func (c *Clock) believe(wall, moment time.Time) {
+	c.known, c.since, c.ran = wall, moment, true
+	if !c.refused.IsZero() {
+		c.config.Log.Warn("the clock of this machine is believed again", "clock", wall)
+		c.refused = time.Time{}
+	}
+}
+
+func (c *Clock) doubt(wall, due, moment time.Time) {
+	if c.refused.IsZero() {
+		c.refused = moment
+		c.config.Log.Warn("the clock of this machine is not believed: it is far from the time that should have come",
+			"clock", wall, "due", due, "difference", wall.Sub(due))
+	}
+}
+
+// ask asks the others whether a jump is right, if that is time.
+func (c *Clock) ask(wall, moment time.Time) {
+	if c.busy || c.closed || !c.asked.IsZero() && moment.Sub(c.asked) < askInterval {
+		return
+	}
+	c.busy, c.asked = true, moment
+	c.asking.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, askTimeout)
+		defer cancel()
+		err := c.config.Agree(ctx, wall)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.busy = false
+		if err == nil || errors.Is(err, ErrAlone) && !c.ran {
+			c.believe(wall, moment)
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/internal/logtime"
+	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/internal/store"
+)
+
+const (
+	// expireLook is how long expire waits at most before it looks at the clock
+	// again, which may have jumped.
+	expireLook = time.Second
+	// expireRetry is how long it waits after a tick that did not get into the log.
+	expireRetry = 100 * time.Millisecond
+)
+
+// expire puts the time into the log when something in the state ends, while
+// this node leads. Where nothing ends it puts nothing there.
+func (n *Node) expire(ctx context.Context, c *core) {
+	for ctx.Err() == nil {
+		changed, sooner := c.group.Changed(), n.machine.Sooner()
+		var timer <-chan time.Time
+		if c.group.Leads() {
+			wait, ends := n.untilEnd()
+			if ends && wait <= 0 {
+				wait = n.tick(ctx, c)
+			}
+			if ends {
+				timer = time.After(min(wait, expireLook))
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-sooner:
+		case <-timer:
+		}
+	}
+}
+
+// untilEnd is how long it is until the first key ends, by the clock of the
+// leader. It is false if none does.
+func (n *Node) untilEnd() (wait time.Duration, ends bool) {
+	if n.machine.Meta().Due == 0 {
+		return 0, false
+	}
+	end := n.machine.NextEnd()
+	return end.Sub(n.clock.Now()), !end.IsZero()
+}
+
+// tick puts the time into the log, and returns how long to wait before the next.
+func (n *Node) tick(ctx context.Context, c *core) time.Duration {
+	if err := c.batch.Tick(ctx); err != nil {
+		n.config.Log.Debug("the end of a key could not be put into the log", "error", err)
+		return expireRetry
+	}
+	return 0
+}
+
+// logTime is the newest log time in the state.
+func (n *Node) logTime() time.Time { return store.Time(n.machine.Meta().Time) }
+
+// serveClock tells another node the time on this machine: i64 unix
+// nanoseconds, little-endian.
+func (n *Node) serveClock(_ context.Context, _ peer.Member, _ []byte, reply func([]byte, error)) {
+	reply(binary.LittleEndian.AppendUint64(nil, uint64(n.config.Host.Now().UnixNano())), nil)
+}
+
+// agree asks the other members whether their clocks agree with that of this
+// machine. See logtime.Config.
+func (n *Node) agree(ctx context.Context, wall time.Time) error {
+	c := n.core.Load()
+	if c == nil {
+		return forming()
+	}
+	others := c.group.Others()
+	if len(others) == 0 {
+		return logtime.ErrAlone
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	began := time.Now()
+	answers := make(chan bool, len(others))
+	for _, other := range others {
+		asking.Go(func() {
+			there, err := n.askClock(ctx, other)
+			// By then that much time has passed here.
+			differ := there.Sub(wall.Add(time.Since(began))).Abs()
+			answers <- err == nil && differ <= logtime.JumpMax
+		})
+	}
+	missing := (len(others) + 1) / 2 // besides this node
+	for range others {
+		if <-answers {
+			if missing--; missing == 0 {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("the clocks of %d of %d other members are missing to agree with that of this node", missing, len(others))
+}
+
+func (n *Node) askClock(ctx context.Context, other peer.Member) (time.Time, error) {
+	answer, err := n.port.Call(ctx, other, peer.Control, kindClock, nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(answer) != 8 {
+		return time.Time{}, errors.New("it answered what is no time")
+	}
+	return time.Unix(0, int64(binary.LittleEndian.Uint64(answer))), nil
+}

@@ -1,0 +1,257 @@
+package node_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/node"
+)
+
+// Hold makes keys stay for a while.
+type Hold struct {
+	Key     string
+	Seconds int64
+	Count   int64 `default:"1"`
+}
+
+func (h Hold) Apply(tx *quorate.Tx) (int64, error) {
+	for i := range h.Count {
+		tx.SetUntil(fmt.Appendf(nil, "%s%d", h.Key, i), []byte("held"), tx.Now().Add(time.Duration(h.Seconds)*time.Second))
+	}
+	return h.Count, nil
+}
+
+// Held says whether a key is there.
+type Held struct{ Key string }
+
+func (h Held) Read(view *quorate.View) (bool, error) {
+	_, found := view.Get([]byte(h.Key + "0"))
+	return found, nil
+}
+
+// HeldIn is Held as a command.
+type HeldIn struct{ Key string }
+
+func (h HeldIn) Apply(tx *quorate.Tx) (bool, error) { return Held(h).Read(&tx.View) }
+
+// Count is how many keys are there.
+type Count struct{}
+
+func (Count) Read(view *quorate.View) (n int64, err error) {
+	for range view.Scan(nil, nil) {
+		n++
+	}
+	return n, nil
+}
+
+// Left is how long a key stays, in milliseconds.
+type Left struct{ Key string }
+
+func (l Left) Read(view *quorate.View) (int64, error) {
+	end, _ := view.End([]byte(l.Key + "0"))
+	return end.Sub(view.Clock()).Milliseconds(), nil
+}
+
+var leases = quorate.Define("leases", quorate.Write[Hold]("HOLD"), quorate.Read[Held]("HELD"), quorate.Write[HeldIn]("HELDIN"),
+	quorate.Read[Count]("COUNT"), quorate.Read[Left]("LEFT"))
+
+// startLeases starts three nodes whose clocks are off by as much as is given.
+func startLeases(t *testing.T, off *[3]atomic.Int64) *cluster {
+	c := newCluster(t, 3)
+	c.service = leases
+	c.change = func(i int, config *node.Config) {
+		config.Host.Now = func() time.Time { return time.Now().Add(time.Duration(off[i].Load())) }
+	}
+	for i := range c.nodes {
+		c.start(i)
+	}
+	c.ready()
+	return c
+}
+
+func (c *cluster) hold(i int, h Hold) {
+	c.t.Helper()
+	if h.Count == 0 {
+		h.Count = 1
+	}
+	if _, err := quorate.Do(c.t.Context(), c.nodes[i], h); err != nil {
+		c.t.Fatalf("hold %s through node %d: %v", h.Key, i, err)
+	}
+}
+
+// held asks a node whether a key is there.
+func (c *cluster) held(i int, key string) bool {
+	c.t.Helper()
+	found, err := quorate.Ask(c.t.Context(), c.nodes[i], Held{key})
+	if err != nil {
+		c.t.Fatalf("ask node %d for %s: %v", i, key, err)
+	}
+	return found
+}
+
+func (c *cluster) index() uint64 { return c.nodes[c.leader()].Status(c.t.Context()).AppliedIndex }
+
+func TestAKeyEndsAtTheSameInstantEverywhereAndCostsOneEntry(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startLeases(t, new([3]atomic.Int64))
+		defer c.close()
+		c.hold(0, Hold{Key: "a", Seconds: 10})
+		before := c.index()
+		time.Sleep(10*time.Second - 1)
+		for i := range c.nodes {
+			if !c.held(i, "a") {
+				t.Errorf("node %d does not show the key before its end", i)
+			}
+			if left, err := quorate.Ask(t.Context(), c.nodes[i], Left{"a"}); left > 10 || err != nil {
+				t.Errorf("node %d says that %d ms are left, %v", i, left, err)
+			}
+		}
+		if got := c.index(); got != before {
+			t.Errorf("while nothing ended the log went on from %d to %d", before, got)
+		}
+		time.Sleep(1)
+		for i := range c.nodes {
+			if c.held(i, "a") {
+				t.Errorf("node %d shows the key at its end", i)
+			}
+		}
+		c.converged()
+		time.Sleep(time.Hour)
+		if got := c.index(); got != before+1 {
+			t.Errorf("one key ended, and the log went on from %d to %d", before, got)
+		}
+	})
+}
+
+func TestACommandMeetsNoKeyThatHasEnded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startLeases(t, new([3]atomic.Int64))
+		defer c.close()
+		for i := range 50 {
+			key := fmt.Sprint("k", i)
+			c.hold(i%3, Hold{Key: key, Seconds: 1})
+			time.Sleep(time.Second)
+			if found, err := quorate.Do(t.Context(), c.nodes[i%3], HeldIn{key}); found || err != nil {
+				t.Fatalf("a command found %s at its end: %v, %v", key, found, err)
+			}
+		}
+	})
+}
+
+// What one reader saw to be gone is gone for every later leader, whatever its
+// clock says.
+func TestWhatWasSeenToBeGoneStaysGone(t *testing.T) {
+	for range 10 {
+		inBubble(t, func(t *testing.T) {
+			var off [3]atomic.Int64
+			c := startLeases(t, &off)
+			defer c.close()
+			leader := c.leader()
+			for i := range off {
+				if i != leader {
+					off[i].Store(int64(-4 * time.Second))
+				}
+			}
+			c.hold(leader, Hold{Key: "a", Seconds: 10})
+			time.Sleep(10 * time.Second)
+			if c.held(c.follower(), "a") {
+				t.Fatal("the key is there at its end")
+			}
+			c.isolate(leader)
+			other := (leader + 1) % 3
+			for range 100 {
+				if c.held(other, "a") {
+					t.Fatal("the key is there again")
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			c.heal()
+		})
+	}
+}
+
+func TestAClockFarAheadDoesNotEndTheWorld(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var off [3]atomic.Int64
+		c := startLeases(t, &off)
+		defer c.close()
+		c.hold(0, Hold{Key: "a", Seconds: 3600})
+		leader := c.leader()
+		off[leader].Store(int64(24 * time.Hour))
+		for range 20 {
+			time.Sleep(time.Minute)
+			c.hold(1, Hold{Key: "other", Seconds: 1})
+			if !c.held(2, "a") {
+				t.Fatal("a clock that jumped has ended a key")
+			}
+		}
+		// A leader whose clock jumped before it led is not believed either.
+		c.isolate(leader)
+		next := (leader + 1) % 3
+		off[next].Store(int64(48 * time.Hour))
+		time.Sleep(time.Minute)
+		if !c.held(next, "a") || !c.held((leader+2)%3, "a") {
+			t.Fatal("a new leader whose clock is wrong has ended a key")
+		}
+		c.heal()
+		time.Sleep(time.Minute)
+		// The clocks of all agree: it was a week indeed.
+		for i := range off {
+			off[i].Store(int64(7 * 24 * time.Hour))
+		}
+		c.hold(1, Hold{Key: "other", Seconds: 1})
+		time.Sleep(5 * time.Second)
+		c.hold(1, Hold{Key: "other", Seconds: 1})
+		if c.held(2, "a") {
+			t.Error("the clocks of all nodes agree, and log time does not go on")
+		}
+	})
+}
+
+func TestManyKeysThatEndAtOnceAreGoneAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startLeases(t, new([3]atomic.Int64))
+		defer c.close()
+		const many = 5000
+		c.hold(0, Hold{Key: "a", Seconds: 10, Count: many})
+		c.hold(0, Hold{Key: "stays", Seconds: 1000})
+		before := c.index()
+		time.Sleep(10 * time.Second)
+		for i := range c.nodes {
+			if n, err := quorate.Ask(t.Context(), c.nodes[i], Count{}); n != 1 || err != nil {
+				t.Errorf("node %d shows %d keys, %v", i, n, err)
+			}
+		}
+		time.Sleep(time.Second)
+		if entries := c.index() - before; entries < 4 || entries > 8 {
+			t.Errorf("%d keys were removed in %d entries", many, entries)
+		}
+		c.converged()
+	})
+}
+
+// A node that comes back after everybody was down learns the time from the
+// others: nothing is shown that ended meanwhile.
+func TestKeysEndWhileTheClusterIsDown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startLeases(t, new([3]atomic.Int64))
+		defer c.close()
+		c.hold(0, Hold{Key: "a", Seconds: 60})
+		c.hold(0, Hold{Key: "stays", Seconds: 3600})
+		for i := range c.nodes {
+			c.stop(i)
+		}
+		time.Sleep(10 * time.Minute)
+		for i := range c.nodes {
+			c.start(i)
+		}
+		c.ready()
+		time.Sleep(3 * time.Second)
+		if c.held(1, "a") || !c.held(1, "stays") {
+			t.Errorf("a is held: %v, and what stays: %v", c.held(1, "a"), c.held(1, "stays"))
+		}
+	})
+}
