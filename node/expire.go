@@ -26,42 +26,56 @@ const (
 func (n *Node) expire(ctx context.Context, c *core) {
 	for ctx.Err() == nil {
 		changed, sooner := c.group.Changed(), n.machine.Sooner()
-		var timer <-chan time.Time
-		if c.group.Leads() {
-			wait, ends := n.untilEnd()
-			if ends && wait <= 0 {
-				wait = n.tick(ctx, c)
-			}
-			if ends {
-				timer = time.After(min(wait, expireLook))
-			}
+		var look <-chan time.Time
+		if c.group.Leads() && n.machine.Meta().Due != 0 {
+			look = time.After(n.endNext(ctx, c))
 		}
 		select {
 		case <-ctx.Done():
 		case <-changed:
 		case <-sooner:
-		case <-timer:
+		case <-look:
 		}
 	}
 }
 
-// untilEnd is how long it is until the first key ends, by the clock of the
-// leader. It is false if none does.
-func (n *Node) untilEnd() (wait time.Duration, ends bool) {
-	if n.machine.Meta().Due == 0 {
-		return 0, false
-	}
+// endNext puts the time into the log if the first key ends now by the clock of
+// the leader. It returns how long to wait before it is called again.
+func (n *Node) endNext(ctx context.Context, c *core) time.Duration {
 	end := n.machine.NextEnd()
-	return end.Sub(n.clock.Now()), !end.IsZero()
-}
-
-// tick puts the time into the log, and returns how long to wait before the next.
-func (n *Node) tick(ctx context.Context, c *core) time.Duration {
-	if err := c.batch.Tick(ctx); err != nil {
+	if end.IsZero() {
+		return expireLook
+	}
+	if wait := end.Sub(n.clock.Now()); wait > 0 {
+		return min(wait, expireLook)
+	}
+	var err error
+	if n.logTime().Before(end) {
+		err = n.reach(ctx, c, end)
+	} else {
+		// More has ended than one entry removes.
+		err = c.batch.Tick(ctx)
+	}
+	if err != nil {
 		n.config.Log.Debug("the end of a key could not be put into the log", "error", err)
 		return expireRetry
 	}
 	return 0
+}
+
+// reach returns nil once log time is at a time that the clock of this leader
+// has told. Of several that want it there only one puts it into the log.
+func (n *Node) reach(ctx context.Context, c *core, at time.Time) error {
+	select {
+	case n.ticking <- struct{}{}:
+		defer func() { <-n.ticking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !n.logTime().Before(at) {
+		return nil
+	}
+	return c.batch.Tick(ctx)
 }
 
 // logTime is the newest log time in the state.

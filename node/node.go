@@ -62,6 +62,7 @@ type Node struct {
 	calls   counter        // all calls under way
 	fresh   freshness      // of the state
 	clock   *logtime.Clock // for what this node stamps as the leader
+	ticking chan struct{}  // holds one while somebody puts the time into the log
 	// hurry ends when calls under way are not waited for any longer.
 	hurry  context.Context
 	hasten context.CancelFunc
@@ -113,7 +114,7 @@ func Start(service *quorate.Service, config Config) (*Node, error) {
 	hurry, hasten := context.WithCancel(context.Background())
 	n := &Node{
 		service: service, config: config, dir: dir,
-		opened: make(chan struct{}), done: make(chan struct{}),
+		opened: make(chan struct{}), done: make(chan struct{}), ticking: make(chan struct{}, 1),
 		ctx: ctx, cancel: cancel, hurry: hurry, hasten: hasten,
 	}
 	n.identity.Store(&id)

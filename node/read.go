@@ -60,13 +60,13 @@ func (n *Node) readLeading(ctx context.Context, c *core, calls []quorate.Call) [
 	if !overdue {
 		return replies
 	}
-	if err := c.batch.Tick(ctx); err != nil {
-		// A query changes nothing, whatever became of the tick.
+	if err := n.reach(ctx, c, clock); err != nil {
+		// A query changes nothing, whatever became of it.
 		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "a key has ended, and the log does not say so yet: %v", err))
 	}
-	// The tick was stamped after clock was read, and it was applied here.
+	// Log time is there, in the state of this node.
 	replies, overdue = n.machine.Read(calls, clock)
-	invariant.Must(!overdue, "log time has come to what the clock said before it was stamped")
+	invariant.Must(!overdue, "log time is at what the clock said")
 	return replies
 }
 
