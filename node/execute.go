@@ -230,6 +230,11 @@ func noLeader() *quorate.Error {
 // them they go through the log with it, in their order.
 func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorate.Reply {
 	if n.anyWrites(calls) {
+		// Only in a term that is open has this node applied what was stamped
+		// before, so that its clock goes on from there.
+		if _, err := c.group.Leading(); err != nil {
+			return refuse(make([]quorate.Reply, len(calls)), err)
+		}
 		return c.batch.Do(ctx, calls)
 	}
 	if err := c.reads.Confirm(ctx); err != nil {

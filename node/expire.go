@@ -27,7 +27,7 @@ func (n *Node) expire(ctx context.Context, c *core) {
 	for ctx.Err() == nil {
 		changed, sooner := c.group.Changed(), n.machine.Sooner()
 		var look <-chan time.Time
-		if c.group.Leads() && n.machine.Meta().Due != 0 {
+		if _, err := c.group.Leading(); err == nil && n.machine.Meta().Due != 0 {
 			look = time.After(n.endNext(ctx, c))
 		}
 		select {

@@ -41,7 +41,9 @@ var ErrAlone = errors.New("there is no other member")
 type Config struct {
 	// Wall is the clock of the machine. It may jump.
 	Wall func() time.Time
-	// Stamped is the newest log time in the state; zero if there is none.
+	// Stamped is the newest log time in the state; zero if nothing was ever
+	// stamped. It must hold all that was stamped before when Now is called: a
+	// state that is behind would make the clock of the machine the first there is.
 	Stamped func() time.Time
 	// Agree returns nil if a majority of the members, this one among them, has a
 	// clock that differs from wall by no more than JumpMax; ErrAlone if this one

@@ -4,6 +4,7 @@
 // clients call, and checks every promise: that histories are linearizable, that
 // an acknowledged write stood on the synced disks of a majority at that moment,
 // that an id takes effect once and has one answer, that "not applied" is true,
+// that a key which was seen to have ended is never seen again,
 // that nodes agree, and that they serve again when the faults end.
 //
 // A seed decides all that can be decided: the size of the cluster, its limits,

@@ -54,7 +54,13 @@ func (w *world) strike(f fault, p *place, dice *rand.Rand) {
 		w.after(f.For, func() { p.stretch.CompareAndSwap(stretch, 1) })
 	case jump:
 		w.tally.fault(f.Kind)
-		p.clock.set(within(dice, offsetMax))
+		apart := offBy(len(w.places))
+		if w.heard(0) == 0 {
+			// There is no log time yet: the first one is that of whoever
+			// leads first, and the others would agree on another.
+			apart = aloneOffsetMax
+		}
+		p.clock.set(within(dice, apart))
 	case slowDisk:
 		w.slow(f, p, dice)
 	case failDisk:

@@ -23,6 +23,7 @@ type tally struct {
 	slowest  time.Duration
 	aged     int           // reads that tolerated age and were answered
 	oldest   time.Duration // of their ages
+	ended    int           // leases that were seen to be gone
 }
 
 func newTally() *tally { return &tally{faults: make(map[kind]int)} }
@@ -52,6 +53,13 @@ func (t *tally) stale(age time.Duration) {
 	defer t.mu.Unlock()
 	t.aged++
 	t.oldest = max(t.oldest, age)
+}
+
+// leaseEnded notes a lease that was seen to be gone.
+func (t *tally) leaseEnded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended++
 }
 
 // count counts the operations of a history.
@@ -90,6 +98,7 @@ func (t *tally) add(one *tally) {
 	t.slowest = max(t.slowest, one.slowest)
 	t.aged += one.aged
 	t.oldest = max(t.oldest, one.oldest)
+	t.ended += one.ended
 }
 
 // figures is everything in one line. took is the real time of all runs.
@@ -102,7 +111,7 @@ func (t *tally) figures(took time.Duration) string {
 		total += t.faults[k]
 		fmt.Fprintf(&faults, " %s %d", k, t.faults[k])
 	}
-	return fmt.Sprintf("figures: %d seeds, %.2f virtual hours, %d faults (%s), %d operations checked of %d (%d answered, %d unknown, %d not applied), %d stale reads up to %v old, %d looks at a node, slowest recovery %v, %.0f virtual seconds per real second (%v)",
+	return fmt.Sprintf("figures: %d seeds, %.2f virtual hours, %d faults (%s), %d operations checked of %d (%d answered, %d unknown, %d not applied), %d stale reads up to %v old, %d leases that ended, %d looks at a node, slowest recovery %v, %.0f virtual seconds per real second (%v)",
 		t.runs, t.virtual.Hours(), total, strings.TrimSpace(faults.String()), t.checked, t.calls, t.answered, t.unknown, t.denied,
-		t.aged, t.oldest.Round(time.Millisecond), t.looks, t.slowest, t.virtual.Seconds()/took.Seconds(), took.Round(100*time.Millisecond))
+		t.aged, t.oldest.Round(time.Millisecond), t.ended, t.looks, t.slowest, t.virtual.Seconds()/took.Seconds(), took.Round(100*time.Millisecond))
 }

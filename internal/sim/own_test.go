@@ -58,7 +58,7 @@ func TestPlanRuinsLessThanHalfOfTheNodesAndKeepsClocksTogether(t *testing.T) {
 			t.Errorf("seed %d ruins %d of %d nodes", seed, lasting, p.Nodes)
 		}
 		for _, c := range p.Clocks {
-			if c.Base != p.Clocks[0].Base || c.Offset.Abs() > offsetMax {
+			if c.Base != p.Clocks[0].Base || c.Offset.Abs() > offBy(p.Nodes) {
 				t.Errorf("seed %d sets a clock to %v from %v", seed, c.Offset, c.Base)
 			}
 		}

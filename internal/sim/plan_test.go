@@ -135,12 +135,22 @@ func between(r *rand.Rand, low, high time.Duration) time.Duration {
 }
 
 const (
-	// spreadMax bounds how far the clocks of a run are apart, jumps and its
-	// length included: below the hour for which answers are remembered, so
-	// that none may be forgotten within a run.
-	spreadMax = 50 * time.Minute
-	offsetMax = spreadMax / 2
+	// aloneOffsetMax bounds how far the clock of a node that is alone is off:
+	// after a start it is believed, since nobody else has one, and at twice this
+	// an hour would have passed for which answers are remembered.
+	aloneOffsetMax = 25 * time.Minute
+	// offsetMax bounds how far one of several clocks is off. None of them may
+	// end what the others hold.
+	offsetMax = 10 * 24 * time.Hour
 )
+
+// offBy is how far a clock is off at most in a cluster of this size.
+func offBy(nodes int) time.Duration {
+	if nodes == 1 {
+		return aloneOffsetMax
+	}
+	return offsetMax
+}
 
 // slowEntriesMax bounds the entries between two snapshots where commands take
 // time: 4 ms each on average, some in an entry.
@@ -191,7 +201,7 @@ func newLinks(r *rand.Rand, election time.Duration) links {
 // newClocks sets the clocks: close together or not, in the right year or not.
 func newClocks(r *rand.Rand, nodes int) []clockPlan {
 	base := pick(r, 0, 0, -2*time.Hour, 3*time.Hour, -24*365*time.Hour)
-	apart := pick(r, 0, time.Second, offsetMax)
+	apart := pick(r, 0, time.Second, offBy(nodes))
 	clocks := make([]clockPlan, nodes)
 	for i := range clocks {
 		clocks[i] = clockPlan{Base: base, Offset: within(r, apart), Drift: r.IntN(2001) - 1000}

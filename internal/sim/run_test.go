@@ -64,11 +64,14 @@ func (w *world) live() {
 	go func() { defer close(direct); w.direct() }()
 	c := &clients{world: w, ring: newKeyring(w.plan.Load), quit: quit}
 	c.start()
+	leases := &leasers{world: w, quit: quit}
+	leases.start()
 	<-direct
 	w.jobs.Done()
 	w.recover()
 	end()
 	c.calls.Wait()
+	leases.calls.Wait()
 	w.converge()
 	c.last()
 	blind()

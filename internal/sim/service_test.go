@@ -9,15 +9,17 @@ import (
 	"github.com/quorate/quorate/kv"
 )
 
-// service is the kv service on machines that are busy at times: a command on a
+// service is the kv service, and leases, on machines that are busy at times: a command on a
 // key that begins with slowKeys may take a while, another one on each node.
-// Nothing else about it differs.
 var service = quorate.Define("kv",
 	quorate.Write[put]("PUT"),
 	quorate.Read[kv.Get]("GET"),
 	quorate.Write[del]("DELETE"),
 	quorate.Write[inc]("INC"),
 	quorate.Write[cas]("CAS"),
+	quorate.Write[hold]("HOLD"),
+	quorate.Read[held]("HELD"),
+	quorate.Write[heldIn]("HELDIN"),
 )
 
 // slowKeys is what a key begins with whose commands may take a while.
