@@ -262,18 +262,25 @@ func (r *run) call(call quorate.Call, position int) (quorate.Reply, error) {
 		return quorate.Reply{}, fmt.Errorf("%d arguments of operation %s are %w", len(call.Args), call.Name, entry.ErrNewer)
 	}
 	switch {
-	case !op.Writes():
-		at := r.moment(position)
-		return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, at)), nil
 	case call.ID != "":
 		return r.once(op, call, position)
+	case !op.Writes():
+		return r.perform(op, call, position), nil
 	}
 	if err := r.full(); err != nil {
 		return r.refuse(err), nil
 	}
-	reply := r.command(op, call, position)
+	reply := r.perform(op, call, position)
 	r.batch.Keep()
 	return reply, nil
+}
+
+// perform runs one call. An error leaves no trace of it in the batch.
+func (r *run) perform(op *quorate.Operation, call quorate.Call, position int) quorate.Reply {
+	if op.Writes() {
+		return r.command(op, call, position)
+	}
+	return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, r.moment(position)))
 }
 
 // refuse answers a call that was not run.

@@ -36,8 +36,10 @@ const (
 )
 
 // once answers a call that carries an id: the first time by running it, ever
-// after with the first answer. The error, other than that of the reply, stops
-// the node.
+// after with the first answer. So are queries, which are here because they stand
+// in a slice with commands: asked again behind the effects of those, they would
+// see what comes after them. The error, other than that of the reply, stops the
+// node.
 func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quorate.Reply, error) {
 	if session, number, ok := call.ID.Session(); ok && call.Settled > 0 {
 		return r.inSession(op, call, position, session, number)
@@ -66,7 +68,7 @@ func (r *run) first(op *quorate.Operation, call quorate.Call, position int, prin
 		return r.refuse(quorate.Errorf(quorate.Overloaded,
 			"%d answers of calls with an id are remembered, which is the limit; try later", known)), nil
 	}
-	reply = r.command(op, call, position)
+	reply = r.perform(op, call, position)
 	record = append([]byte{rememberedVersion}, print...)
 	record = entry.AppendReply(record, reply)
 	if len(record) > quorate.ValueBytesMax {
