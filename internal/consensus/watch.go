@@ -146,6 +146,7 @@ func (g *Group) openTerm(i *instance) bool {
 	invariant.Must(ok, "raft tells where a barrier stands")
 	g.barrier.Store(opening.Index())
 	g.opened.Store(term)
+	g.signal() // who waits for a leader need wait no longer
 	return true
 }
 

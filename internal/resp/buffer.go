@@ -79,6 +79,17 @@ func (b *buffer) whole() { b.mark = b.next }
 // partial says that something has begun to arrive that is not whole.
 func (b *buffer) partial() bool { return b.mark != b.next }
 
+// empty says that all that has arrived was whole and is released.
+func (b *buffer) empty() bool {
+	return b.start == b.mark && !b.partial() && len(b.unscanned()) == 0 && b.err == nil
+}
+
+// shrink gives back the chunks of an empty buffer.
+func (b *buffer) shrink() {
+	b.chunks, b.start, b.mark, b.next = nil, place{}, place{}, place{}
+	b.chunkBytes = chunkBytesMin
+}
+
 // release forgets what is whole. Slices of it must not be used any more.
 func (b *buffer) release() {
 	drop := b.mark.chunk

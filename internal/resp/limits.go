@@ -8,7 +8,8 @@ const (
 	redisBulkBytesMax = 512 << 20
 )
 
-// nameBytesMax is the longest name that Limits.Many is asked about.
+// nameBytesMax is the longest name that Limits.Many and Limits.Large are asked
+// about.
 const nameBytesMax = 64
 
 // Limits bounds what a Reader takes. A connection costs at most CallBytes and
@@ -27,6 +28,11 @@ type Limits struct {
 	// true. Many must not keep the name.
 	ArgumentsMany int
 	Many          func(name []byte) bool
+	// BulkBytesLarge bounds an argument behind the names for which Large, if not
+	// nil, is true. It holds in no inline call, which is a short line. Large must
+	// not keep the name.
+	BulkBytesLarge int
+	Large          func(name []byte) bool
 	// Unauthenticated chooses the words of what is refused.
 	Unauthenticated bool
 }
@@ -87,13 +93,21 @@ func (l *Limits) arguments(n int64, most int) error {
 	return refuse("invalid multibulk length")
 }
 
-// bulk judges how long an argument says it is, and the call with it, of which
-// so many bytes have come.
-func (l *Limits) bulk(n int64, arrived int) error {
+// large is the bound of an argument behind a name.
+func (l *Limits) large(name []byte) int {
+	if len(name) <= nameBytesMax && l.Large(name) {
+		return max(l.BulkBytes, l.BulkBytesLarge)
+	}
+	return l.BulkBytes
+}
+
+// bulk judges how long an argument says it is, of which there may be so many
+// bytes, and the call with it, of which so many have come.
+func (l *Limits) bulk(n int64, most, arrived int) error {
 	switch {
-	case n < 0, n > int64(l.BulkBytes) && (!l.Unauthenticated || n > redisBulkBytesMax):
+	case n < 0, n > int64(most) && (!l.Unauthenticated || n > redisBulkBytesMax):
 		return refuse("invalid bulk length")
-	case n > int64(l.BulkBytes):
+	case n > int64(most):
 		return refuse("unauthenticated bulk length")
 	case n > int64(l.CallBytes-arrived):
 		return refuse("too big call")

@@ -56,6 +56,17 @@ func (r *Reader) SetLimits(limits Limits) {
 	r.limits.Calls = max(1, limits.Calls)
 }
 
+// Idle says that nothing of a call has arrived that Read has not returned.
+func (r *Reader) Idle() bool { return r.buffer.empty() }
+
+// Shrink gives back the memory of a Reader that is Idle. It costs one chunk to
+// read again.
+func (r *Reader) Shrink() {
+	if r.Idle() {
+		r.buffer.shrink()
+	}
+}
+
 // Read waits for a call and returns it with all others that have arrived with
 // it, as far as the limits allow. The calls belong to the caller; they share
 // memory with each other, and nothing else.
@@ -196,7 +207,11 @@ func (r *Reader) endLength() error {
 	if !ok {
 		return refuse("invalid bulk length")
 	}
-	if err := r.limits.bulk(n, r.arrived); err != nil {
+	most := r.limits.BulkBytes
+	if n > int64(most) && r.limits.Large != nil && r.call.arguments > 0 {
+		most = r.limits.large(r.name())
+	}
+	if err := r.limits.bulk(n, most, r.arrived); err != nil {
 		return err
 	}
 	r.call.bytes += int(n)
@@ -245,7 +260,7 @@ func (r *Reader) endInline() error {
 		if !more {
 			break
 		}
-		if err := r.limits.bulk(int64(size), 0); err != nil {
+		if err := r.limits.bulk(int64(size), r.limits.BulkBytes, 0); err != nil {
 			return err
 		}
 		if r.call.arguments == 0 && size <= nameBytesMax {

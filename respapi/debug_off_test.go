@@ -1,0 +1,5 @@
+//go:build !quoratedebug
+
+package respapi_test
+
+const debugBuild = false

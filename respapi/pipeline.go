@@ -1,0 +1,264 @@
+package respapi
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/invariant"
+	"github.com/quorate/quorate/internal/resp"
+)
+
+// portionMin and portionMax bound the calls that one Execute runs. A client
+// whose answers are small, as nearly all are, gets there in four steps from one
+// to the other; one that reads 1 MiB with each call is held at the lower, so
+// that its answers are 64 MiB in memory and not a gigabyte.
+const (
+	portionMin = 64
+	portionMax = 1024
+	// answerBytesSmall is the mean up to which answers are small: 1,024 of them
+	// are 4 MiB.
+	answerBytesSmall = 4 << 10
+)
+
+// pipeline is the calls that wait to be run together. Either there are singles
+// or frames.
+type pipeline struct {
+	singles []single
+	frames  []frame
+	// portion is how many singles the next Execute may run; 0 at first.
+	portion int
+}
+
+// single is a command that is one call, and its place among the answers.
+type single struct {
+	cmd    *command
+	args   [][]byte // without the names
+	call   quorate.Call
+	writes bool
+	// refused is why there is no call, or nil.
+	refused error
+	muted   bool
+}
+
+// list is room for singles, which connections share: one that is not at work
+// needs none.
+type list struct{ singles []single }
+
+// options are what stands before a command.
+type options struct {
+	id   quorate.CallID
+	read quorate.Consistency
+}
+
+// gather takes a command that is one call, to be run with what follows it.
+func (c *conn) gather(cmd *command, args [][]byte, with options) {
+	if len(c.pipeline.frames) > 0 || len(c.pipeline.singles) >= max(portionMin, c.pipeline.portion) {
+		c.run()
+	}
+	one := c.server.prepare(cmd, args[1:])
+	one.muted = c.mute.muted()
+	if one.refused == nil {
+		one.refused = one.with(with)
+	}
+	if c.pipeline.singles == nil {
+		c.pipeline.singles = c.server.singles.Get().(*list).singles
+	}
+	c.pipeline.singles = append(c.pipeline.singles, one)
+}
+
+// prepare makes the call of a command. Arguments are without the name.
+func (s *Server) prepare(cmd *command, args [][]byte) single {
+	one := single{cmd: cmd, args: args}
+	if cmd.operation != nil {
+		one.call.Name, one.writes = cmd.operation.Name(), cmd.operation.Writes()
+		one.call.Args, one.refused = cmd.operation.ArgsFromText(args)
+		return one
+	}
+	if one.call, one.refused = cmd.table.Call(args); one.refused != nil {
+		return one
+	}
+	if op, ok := s.config.Service.Lookup(one.call); ok {
+		one.writes = op.Writes()
+	}
+	return one
+}
+
+// with gives the call what stands before it, or says why it cannot.
+func (one *single) with(o options) error {
+	if o.read > 0 && one.writes {
+		return refusal("%s writes: STALE is for commands that read", one.cmd.name)
+	}
+	if one.writes {
+		one.call.ID = o.id // a query has no effect that could be there twice
+	}
+	one.call.Read = o.read
+	return nil
+}
+
+// answer makes the answer of what the call came to.
+func (one *single) answer(reply quorate.Reply) resp.Value {
+	if one.refused != nil {
+		return Failure(one.refused)
+	}
+	if !one.writes {
+		reply.Err = ofQuery(reply.Err)
+	}
+	if one.cmd.operation != nil {
+		return Answer(reply)
+	}
+	return one.cmd.table.Reply(one.args, reply)
+}
+
+// ofQuery is the error of a query, which changes nothing, however it ends.
+func ofQuery(err error) error {
+	e, ok := errors.AsType[*quorate.Error](err)
+	if !ok || e.Outcome == quorate.NotApplied {
+		return err
+	}
+	sure := *e
+	sure.Outcome = quorate.NotApplied
+	return &sure
+}
+
+// run runs what was gathered and answers it.
+func (c *conn) run() {
+	if len(c.pipeline.singles) > 0 {
+		c.runSingles()
+	}
+	if len(c.pipeline.frames) > 0 {
+		c.runFrames()
+	}
+}
+
+func (c *conn) runSingles() {
+	p := &c.pipeline
+	calls := make([]quorate.Call, 0, len(p.singles))
+	for i := range p.singles {
+		if p.singles[i].refused == nil {
+			calls = append(calls, p.singles[i].call)
+		}
+	}
+	replies := c.server.execute(calls, c.server.config.Timeout)
+	bytes, next := 0, 0
+	for i := range p.singles {
+		one := &p.singles[i]
+		var reply quorate.Reply
+		if one.refused == nil {
+			reply = replies[next]
+			replies[next] = quorate.Reply{}
+			next++
+		}
+		if one.muted {
+			continue
+		}
+		before := len(c.out.bytes)
+		c.append(one.answer(reply))
+		bytes += max(len(c.out.bytes)-before, before-len(c.out.bytes))
+	}
+	if bytes > answerBytesSmall*len(p.singles) {
+		p.portion = portionMin
+	} else {
+		p.portion = min(portionMax, max(p.portion, 2*len(p.singles)))
+	}
+	clear(p.singles) // what they hold must not outlive them
+	c.server.singles.Put(&list{p.singles[:0]})
+	p.singles = nil
+}
+
+// execute runs calls, if there are any.
+func (s *Server) execute(calls []quorate.Call, timeout time.Duration) []quorate.Reply {
+	if len(calls) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(s.base, timeout)
+	defer cancel()
+	replies := s.config.Executor.Execute(ctx, calls)
+	invariant.Must(len(replies) == len(calls), "an executor answers each call")
+	return replies
+}
+
+// runAlone answers a command of the table that is not one call.
+func (c *conn) runAlone(cmd *Command, args [][]byte) {
+	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.Timeout)
+	defer cancel()
+	c.value(cmd.Run(ctx, c.server.config.Executor, args[1:]))
+}
+
+// staleMax bounds the age that a read tolerates, as at the other doors.
+const staleMax = time.Hour
+
+// qualified answers ONCE and STALE: it takes them, in either order, from the front
+// of a command and gathers the command.
+func qualified(c *conn, args [][]byte) {
+	var with options
+	for {
+		cmd, err := c.behind(&with, args)
+		switch args = args[2:]; {
+		case err != nil:
+			c.run()
+			c.failed(cmd, err)
+		case cmd.qualifies():
+			continue
+		case cmd.name == "exec":
+			c.run()
+			c.exec(with.id)
+		default:
+			c.gather(cmd, args, with)
+		}
+		return
+	}
+}
+
+// behind takes one of ONCE and STALE, and finds the command behind it, or why
+// there is none that it can stand before.
+func (c *conn) behind(with *options, args [][]byte) (*command, error) {
+	if err := with.take(args); err != nil {
+		return nil, err
+	}
+	cmd, err := c.server.find(args[2:], c.known)
+	if err == nil {
+		err = c.allowed(cmd, args[2:])
+	}
+	switch {
+	case err != nil:
+		return cmd, err
+	case cmd.qualifies(), cmd.name == "exec" && with.read == 0:
+		return cmd, nil
+	case !cmd.single():
+		return nil, refusal("ONCE and STALE stand before a command that is one call, and %s is not", cmd.name)
+	case c.queue != nil:
+		return nil, refusal("between MULTI and EXEC there is no ONCE and no STALE: ONCE may stand before EXEC")
+	}
+	return cmd, nil
+}
+
+// qualifies says that the command stands before another.
+func (cmd *command) qualifies() bool { return cmd.name == "once" || cmd.name == "stale" }
+
+// take reads one of ONCE and STALE, behind which there are two arguments.
+func (o *options) take(args [][]byte) error {
+	var room [nameBytesMax]byte
+	if string(upper(&room, args[0])) == "ONCE" {
+		switch {
+		case o.id != "":
+			return refusal("ONCE stands there twice")
+		case len(args[1]) == 0 || len(args[1]) > quorate.CallIDBytesMax:
+			return refusal("an id has %d bytes, not 1 to %d", len(args[1]), quorate.CallIDBytesMax)
+		}
+		o.id = quorate.CallID(args[1])
+		return nil
+	}
+	ms, err := strconv.ParseUint(string(args[1]), 10, 32)
+	age := time.Duration(ms) * time.Millisecond
+	switch {
+	case o.read != 0:
+		return refusal("STALE stands there twice")
+	case err != nil || age == 0 || age > staleMax:
+		return refusal("an age is a number of milliseconds from 1 to %d", staleMax.Milliseconds())
+	}
+	o.read = quorate.Consistency(age)
+	return nil
+}
