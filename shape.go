@@ -171,7 +171,8 @@ func trim(args [][]byte) [][]byte {
 
 // fill sets the fields of a struct value from arguments.
 func (s *shape) fill(v reflect.Value, args [][]byte) error {
-	for i, f := range s.fields {
+	for i := range s.fields {
+		f := &s.fields[i]
 		if f.rest {
 			return f.fillRest(v.Field(f.index), args[min(i, len(args)):])
 		}

@@ -45,6 +45,8 @@ type State interface {
 	ReadState
 	// Set stores a value that stays for good.
 	Set(key, value []byte)
+	// Replace stores a value that ends when the one before it would have.
+	Replace(key, value []byte)
 	// SetEnd says when what is under key ends; zero if it is to stay for good.
 	// There is something under key.
 	SetEnd(key []byte, end time.Time)
@@ -190,6 +192,18 @@ func NewTx(state State, at Moment) *Tx { return &Tx{View: View{state: state, at:
 func (t *Tx) Set(key, value []byte) {
 	if t.admit(key, value) {
 		t.state.Set(key, value)
+	}
+}
+
+// Replace stores value under key and leaves the end of what was there as it is.
+// Where nothing was, it is Set.
+func (t *Tx) Replace(key, value []byte) {
+	switch {
+	case !t.admit(key, value):
+	case t.ended(key):
+		t.state.Set(key, value)
+	default:
+		t.state.Replace(key, value)
 	}
 }
 

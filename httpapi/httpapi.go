@@ -148,13 +148,13 @@ const routesNamedMax = 32
 // describeRoutes says in a sentence what exists.
 func describeRoutes(config Config) string {
 	var text strings.Builder
-	text.WriteString("there are ")
+	text.WriteString("there are POST ")
 	for i, op := range config.Service.Operations() {
 		if i == routesNamedMax {
 			text.WriteString("and more, ")
 			break
 		}
-		text.WriteString("POST /" + strings.ToLower(op.Name()) + ", ")
+		text.WriteString("/" + strings.ToLower(op.Name()) + ", ")
 	}
 	text.WriteString("POST /v1/{NAME} for each of them, ")
 	if config.Status != nil {

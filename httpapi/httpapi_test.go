@@ -427,7 +427,7 @@ func TestSentenceAboutRoutesIsBounded(t *testing.T) {
 	)
 	door := httpapi.New(httpapi.Config{Service: service, Executor: memory.New(service)}).Handler()
 	sentence := post(door, "/nowhere", "").Body.String()
-	if !strings.Contains(sentence, "POST /a31, and more, POST /v1/{NAME}") {
+	if !strings.Contains(sentence, "/a31, and more, POST /v1/{NAME}") {
 		t.Errorf("the sentence is %s", sentence)
 	}
 }

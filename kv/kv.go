@@ -1,21 +1,51 @@
 // Package kv is the built-in service: strings and counters under keys. It is
 // written with nothing but the public language, as any other service is.
 //
-//	PUT     key value            the value           stores it, whatever was there
-//	GET     key                  the value           not_found if there is none
-//	DELETE  key                  whether it was there
-//	INC     key [value]          the new value       a missing key starts at 0
-//	CAS     key value [expect]   the new value       conflict if it is not expect
+//	PUT      key value [ttl until nx xx keepttl]   the value    conflict if nx or xx refuses
+//	GETPUT   key value [ttl until nx xx keepttl]   what was there, none if nothing
+//	MPUT     [nx] key value …                      how many     all of them or none
+//	CAS      key value [expect]                    the value    conflict if it is not expect
+//
+//	GET      key                                   the value    not_found if there is none
+//	MGET     key …                                 the values, none where there is none
+//	EXISTS   key …                                 how many of them there are
+//	LENGTH   key                                   bytes of the text
+//	RANGE    key start end                         a part of the text
+//	VERSION  key                                   what changes with each write; 0: nothing is there
+//
+//	DELETE   key                                   whether it was there
+//	MDELETE  key …                                 how many were there
+//	GETDEL   key                                   the value that was there
+//	FLUSH    [after]                               deletes all keys, a part at a time
+//
+//	INC      key [value text]                      the new value; a missing key starts at 0
+//	INCFLOAT key value                             the same with fractions
+//	APPEND   key value                             the new length
+//	SETRANGE key offset value                      the new length
+//
+//	EXPIRE   key ttl|until [nx xx gt lt]           whether it was set
+//	TTL      key                                   how long it stays
+//	PERSIST  key                                   whether it would have ended
+//	GETEX    key [ttl until persist]               the value
+//
+//	RENAME   key to [nx]                           whether it was renamed
+//	COPY     key to [replace]                      whether it was copied
+//
+//	SCAN     [prefix after limit values pattern]   a page of keys in order
+//	SIZE     [prefix after limit expiring]         how many keys there are
+//	RANDOM   number                                a key that the number chooses
 //
 // A value is an integer of 64 bits or a string of bytes, and comes back as
-// what it was put: "7" does not become 7. A command that fails changes nothing.
+// what it was put: "7" does not become 7. Its text is its bytes, or its digits.
+// A command that fails changes nothing.
+//
+// A key stays until it is deleted, or until log time reaches the end that PUT,
+// EXPIRE or GETEX gave it. PUT, GETPUT, MPUT and CAS begin anew: what they
+// store stays for good if they do not say otherwise. Commands that change what
+// is there leave its end as it is, and RENAME and COPY take it along.
 package kv
 
-import (
-	"math"
-
-	"github.com/quorate/quorate"
-)
+import "github.com/quorate/quorate"
 
 // Service is the built-in service.
 var Service = quorate.Define("kv",
@@ -24,116 +54,29 @@ var Service = quorate.Define("kv",
 	quorate.Write[Delete]("DELETE"),
 	quorate.Write[Inc]("INC"),
 	quorate.Write[Cas]("CAS"),
+	quorate.Write[GetPut]("GETPUT"),
+	quorate.Write[MPut]("MPUT"),
+	quorate.Read[MGet]("MGET"),
+	quorate.Read[Exists]("EXISTS"),
+	quorate.Read[Length]("LENGTH"),
+	quorate.Read[Range]("RANGE"),
+	quorate.Read[Version]("VERSION"),
+	quorate.Write[MDelete]("MDELETE"),
+	quorate.Write[GetDel]("GETDEL"),
+	quorate.Write[Flush]("FLUSH"),
+	quorate.Write[IncFloat]("INCFLOAT"),
+	quorate.Write[Append]("APPEND"),
+	quorate.Write[SetRange]("SETRANGE"),
+	quorate.Write[Expire]("EXPIRE"),
+	quorate.Read[TTL]("TTL"),
+	quorate.Write[Persist]("PERSIST"),
+	quorate.Write[GetEx]("GETEX"),
+	quorate.Write[Rename]("RENAME"),
+	quorate.Write[Copy]("COPY"),
+	quorate.Read[Scan]("SCAN"),
+	quorate.Read[Size]("SIZE"),
+	quorate.Read[Random]("RANDOM"),
 )
-
-// Put stores a value under a key, whatever was there, and returns the value.
-type Put struct {
-	Key   Key
-	Value quorate.Value
-}
-
-// Check refuses a key or a value that cannot be stored.
-func (p Put) Check() error { return check(p.Key, p.Value) }
-
-// Apply implements quorate.Command.
-func (p Put) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	store(tx, p.Key, p.Value)
-	return p.Value, nil
-}
-
-// Get returns the value under a key, or an error of code NotFound.
-type Get struct{ Key Key }
-
-// Check refuses a key under which nothing can be stored.
-func (g Get) Check() error { return check(g.Key) }
-
-// Read implements quorate.Query.
-func (g Get) Read(view *quorate.View) (quorate.Value, error) {
-	value, found, err := load(view, g.Key)
-	if err == nil && !found {
-		err = quorate.Errorf(quorate.NotFound, "there is nothing under key %.64q", string(g.Key))
-	}
-	return value, err
-}
-
-// Delete removes what is under a key, and returns whether anything was.
-type Delete struct{ Key Key }
-
-// Check refuses a key under which nothing can be stored.
-func (d Delete) Check() error { return check(d.Key) }
-
-// Apply implements quorate.Command.
-func (d Delete) Apply(tx *quorate.Tx) (bool, error) {
-	name := d.Key.name()
-	_, found := tx.Get(name)
-	if found {
-		tx.Delete(name)
-	}
-	return found, nil
-}
-
-// Inc adds to the integer under a key and returns the new value. A missing
-// key starts at 0. An error of code WrongType or Overflow changes nothing.
-type Inc struct {
-	Key Key
-	// By is what is added. Left out of a call it is 1; a Go program says what
-	// it means, for here zero is zero.
-	By int64 `json:"value" default:"1"`
-}
-
-// Check refuses a key under which nothing can be stored.
-func (i Inc) Check() error { return check(i.Key) }
-
-// Apply implements quorate.Command.
-func (i Inc) Apply(tx *quorate.Tx) (int64, error) {
-	value, found, err := load(&tx.View, i.Key)
-	if err != nil {
-		return 0, err
-	}
-	if found && value.Kind() != quorate.Int {
-		return 0, quorate.Errorf(quorate.WrongType, "key %.64q holds a %s, not an integer", string(i.Key), value.Kind())
-	}
-	was := value.Int()
-	if i.By > 0 && was > math.MaxInt64-i.By || i.By < 0 && was < math.MinInt64-i.By {
-		return 0, quorate.Errorf(quorate.Overflow, "%d and %d together do not fit an integer of 64 bits", was, i.By)
-	}
-	store(tx, i.Key, quorate.IntValue(was+i.By))
-	return was + i.By, nil
-}
-
-// Cas stores a value under a key if what is there equals what is expected,
-// and returns the new value. If not, the error is of code Conflict and its
-// Value is what is there instead, of kind None if nothing is.
-type Cas struct {
-	Key   Key
-	Value quorate.Value
-	// Expect is what must be there, in kind and content. If it is left out,
-	// nothing must be there.
-	Expect *quorate.Value
-}
-
-// Check refuses a key or a value that cannot be stored.
-func (c Cas) Check() error {
-	if c.Expect != nil {
-		return check(c.Key, c.Value, *c.Expect)
-	}
-	return check(c.Key, c.Value)
-}
-
-// Apply implements quorate.Command.
-func (c Cas) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	value, found, err := load(&tx.View, c.Key)
-	if err != nil {
-		return quorate.Value{}, err
-	}
-	if found != (c.Expect != nil) || found && !value.Equal(*c.Expect) {
-		conflict := quorate.Errorf(quorate.Conflict, "what is under key %.64q is not what was expected", string(c.Key))
-		conflict.Value = value
-		return quorate.Value{}, conflict
-	}
-	store(tx, c.Key, c.Value)
-	return c.Value, nil
-}
 
 // check refuses a key or a value that cannot be stored.
 func check(key Key, values ...quorate.Value) error {
@@ -144,3 +87,24 @@ func check(key Key, values ...quorate.Value) error {
 	}
 	return key.check()
 }
+
+// checkKeys refuses a list in which a key cannot be stored, or without any.
+func checkKeys(keys []Key) error {
+	for _, key := range keys {
+		if err := key.check(); err != nil {
+			return err
+		}
+	}
+	if len(keys) == 0 {
+		return quorate.Errorf(quorate.Invalid, "there is no key")
+	}
+	return nil
+}
+
+// missing is the error of what needs something under key.
+func missing(key Key) error {
+	return quorate.Errorf(quorate.NotFound, "there is nothing under key %.64q", string(key))
+}
+
+// given says that an option is there and on.
+func given(option *bool) bool { return option != nil && *option }

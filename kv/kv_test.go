@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -196,58 +195,6 @@ func TestLongestKeyAndValueFitTheState(t *testing.T) {
 	}
 	if got, err := quorate.Ask(t.Context(), on, kv.Get{Key: key}); err != nil || !got.Equal(value) {
 		t.Fatalf("got %d bytes, %v", len(got.Text()), err)
-	}
-}
-
-// The lines of the golden file are what the state holds after each call. A
-// record that stands there must be read for ever.
-func TestStateIsLaidOutAsDrawn(t *testing.T) {
-	on := memory.New(kv.Service)
-	var got strings.Builder
-	for _, call := range []struct{ name, body string }{
-		{"INC", `{"key":"hits","value":300}`},
-		{"PUT", `{"key":7,"value":-1}`},
-		{"PUT", `{"key":"s","value":"300"}`},
-		{"PUT", `{"key":"empty","value":""}`},
-		{"PUT", `{"key":{"base64":"AP8="},"value":{"base64":"/wA="}}`},
-	} {
-		if reply := mustCall(t, on, call.name, call.body); reply.Err != nil {
-			t.Fatal(reply.Err)
-		}
-		fmt.Fprintf(&got, "%s %s\n", call.name, call.body)
-	}
-	for key, value := range on.Data.Scan(nil, nil) {
-		fmt.Fprintf(&got, "% x = % x\n", key, value)
-	}
-	const golden = "testdata/state-v1.txt"
-	if *rewrite {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("the state is\n%swant\n%s", got.String(), want)
-	}
-}
-
-func TestRecordOfANewerVersionIsLeftAlone(t *testing.T) {
-	for _, record := range []string{"", "\x03x", "\x11\x00\x00\x00\x00\x00\x00\x00\x00", "\x01short", "\x12x"} {
-		on := memory.New(kv.Service)
-		on.Data["kv\x00k"] = memory.Item{Value: record}
-		for name, body := range map[string]string{
-			"GET": `{"key":"k"}`, "INC": `{"key":"k"}`, "CAS": `{"key":"k","value":1}`,
-		} {
-			if reply := mustCall(t, on, name, body); quorate.CodeOf(reply.Err) != quorate.Internal {
-				t.Errorf("%s on record % x: %s", name, record, show(reply))
-			}
-		}
-		if on.Data["kv\x00k"].Value != record {
-			t.Errorf("record % x became % x", record, on.Data["kv\x00k"].Value)
-		}
 	}
 }
 

@@ -56,6 +56,15 @@ type Status struct {
 	Members []Member `json:"members"`
 }
 
+// Voters counts the members of which a majority stores each write; 1 while
+// there is no cluster yet.
+func (n *Node) Voters() int {
+	if c := n.core.Load(); c != nil {
+		return 1 + len(c.group.Others())
+	}
+	return 1
+}
+
 // Member is one member of the cluster as seen from another.
 type Member struct {
 	ID    string `json:"id"`

@@ -72,10 +72,25 @@ func gather(config Config) map[string]*command {
 		if entry.Run != nil {
 			cmd.own = func(c *conn, args [][]byte) { c.runAlone(entry, args) }
 		}
+		cmd.contain()
 		all[entry.Name] = cmd
 	}
 	maps.Copy(all, ownCommands(config))
 	return all
+}
+
+// contain makes the subcommands that docs tell of. The command answers them all,
+// but that there is one, and how many arguments it takes, is known before it is
+// queued.
+func (cmd *command) contain() {
+	for name, docs := range cmd.docs.subcommands() {
+		if cmd.subcommands == nil {
+			cmd.subcommands = make(map[string]*command)
+		}
+		sub := *cmd
+		sub.name, sub.docs, sub.arity, sub.subcommands = cmd.name+"|"+strings.ToLower(name), docs, arityOf(docs), nil
+		cmd.subcommands[name] = &sub
+	}
 }
 
 // arityOf is the arity that docs tell, or any number if they tell none.

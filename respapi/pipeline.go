@@ -180,9 +180,13 @@ func (s *Server) execute(calls []quorate.Call, timeout time.Duration) []quorate.
 	return replies
 }
 
+// aloneTimeout is how long a command may take that is many calls, such as one
+// that deletes a million keys.
+const aloneTimeout = time.Minute
+
 // runAlone answers a command of the table that is not one call.
 func (c *conn) runAlone(cmd *Command, args [][]byte) {
-	ctx, cancel := context.WithTimeout(c.server.base, c.server.config.Timeout)
+	ctx, cancel := context.WithTimeout(c.server.base, max(c.server.config.Timeout, aloneTimeout))
 	defer cancel()
 	c.value(cmd.Run(ctx, c.server.config.Executor, args[1:]))
 }

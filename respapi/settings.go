@@ -86,7 +86,7 @@ func configGet(c *conn, args [][]byte) {
 	for _, one := range c.server.settings() {
 		for _, pattern := range args[2:] {
 			if one.asked(strings.ToLower(string(pattern))) {
-				found = append(found, resp.BulkValue(one.name), resp.BulkValue(one.value))
+				found = append(found, resp.BulkValue(one.named(string(pattern))), resp.BulkValue(one.value))
 				break
 			}
 		}
@@ -101,6 +101,15 @@ func (s setting) asked(pattern string) bool {
 		return pattern == s.name
 	}
 	return matches(pattern, s.name)
+}
+
+// named is the name under which a setting is answered: as it was asked for, if
+// it was asked for by its name.
+func (s setting) named(pattern string) string {
+	if strings.EqualFold(pattern, s.name) {
+		return pattern
+	}
+	return s.name
 }
 
 // configSet refuses CONFIG SET <name> <value> …, in the words that Redis has for

@@ -50,7 +50,7 @@ func randomCall(rng *rand.Rand) quorate.Call {
 	forms := []string{
 		"PUT " + key + " 7", "INC " + key, "INC " + key, "INC " + key + " -3", "GET " + key, "FAIL " + key, "BOOM " + key,
 		"BOOMSCAN", "TOTAL", "ROTATE " + key, "ROTATE " + key, "DICE", "NOW", "COUNT", "CLEAR", "DEEP 40", "LARGE 300", "BOOMREAD",
-		"HOLD " + key + " v " + fmt.Sprint(rng.IntN(60)), "HOLD " + key + " w 5", "KEEP " + key + " 30", "KEEP " + key, "LEFT " + key, "REVISION",
+		"HOLD " + key + " v " + fmt.Sprint(rng.IntN(60)), "HOLD " + key + " w 5", "KEEP " + key + " 30", "REPLACE " + key + " r", "KEEP " + key, "LEFT " + key, "REVISION",
 		"TXN each 0 2 HOLD 3 " + key + " t 9 FAIL 1 " + key, "TXN all 0 2 HOLD 3 " + key + " t 9 FAIL 1 " + key, "TXN all 1 1 GET 1 " + key + " =\"7\" KEEP 2 " + key + " 3",
 	}
 	words := strings.Fields(forms[rng.IntN(len(forms))])

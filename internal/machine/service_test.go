@@ -32,6 +32,7 @@ var service = quorate.Define("test",
 	quorate.Write[keep]("KEEP"),
 	quorate.Read[left]("LEFT"),
 	quorate.Write[revision]("REVISION"),
+	quorate.Write[replace]("REPLACE"),
 )
 
 type put struct{ Key, Value string }
@@ -266,3 +267,11 @@ func (l left) Read(v *quorate.View) (string, error) {
 type revision struct{}
 
 func (revision) Apply(tx *quorate.Tx) (uint64, error) { return tx.Revision(), nil }
+
+// replace stores a value that ends when the one before would have.
+type replace struct{ Key, Value string }
+
+func (r replace) Apply(tx *quorate.Tx) (string, error) {
+	tx.Replace([]byte(r.Key), []byte(r.Value))
+	return r.Value, nil
+}

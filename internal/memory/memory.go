@@ -93,6 +93,11 @@ func (s State) End(key []byte) time.Time { return s[string(key)].End }
 // Set stores value under key for good.
 func (s State) Set(key, value []byte) { s[string(key)] = Item{Value: string(value)} }
 
+// Replace stores value under key, whose end stays as it is.
+func (s State) Replace(key, value []byte) {
+	s[string(key)] = Item{Value: string(value), End: s[string(key)].End}
+}
+
 // SetEnd says when what is under key ends.
 func (s State) SetEnd(key []byte, end time.Time) {
 	s[string(key)] = Item{Value: s[string(key)].Value, End: end}

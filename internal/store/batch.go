@@ -381,6 +381,9 @@ func (d DataOf) Set(key, value []byte) {
 	d.Batch.Set(Data, key, value)
 }
 
+// Replace stores value under key, whose end stays as it is.
+func (d DataOf) Replace(key, value []byte) { d.Batch.Set(Data, key, value) }
+
 // Delete removes key and its end.
 func (d DataOf) Delete(key []byte) {
 	d.Batch.SetEnd(key, 0)
