@@ -38,12 +38,26 @@ func (p Put) Check() error {
 
 // Apply implements quorate.Command.
 func (p Put) Apply(tx *quorate.Tx) (quorate.Value, error) {
+	end, err := p.end(tx)
+	if err != nil {
+		return quorate.Value{}, err
+	}
 	if given(p.NX) || given(p.XX) {
 		if _, err := p.admit(tx); err != nil {
 			return quorate.Value{}, err
 		}
 	}
-	return p.Value, p.store(tx)
+	p.store(tx, end)
+	return p.Value, nil
+}
+
+// end is when the value ends, if that is said. One that cannot be is an error
+// whatever is under the key.
+func (p *Put) end(tx *quorate.Tx) (moment, error) {
+	if p.TTL == nil && p.Until == nil {
+		return 0, nil
+	}
+	return endOf(tx, p.TTL, p.Until)
 }
 
 // admit returns what is under the key, or why it may not be replaced.
@@ -60,21 +74,16 @@ func (p *Put) admit(tx *quorate.Tx) (quorate.Value, error) {
 	return value, nil
 }
 
-func (p *Put) store(tx *quorate.Tx) error {
+func (p *Put) store(tx *quorate.Tx, end moment) {
 	name := p.Key.name()
 	switch {
 	case p.TTL != nil || p.Until != nil:
-		end, err := endOf(tx, p.TTL, p.Until)
-		if err != nil {
-			return err
-		}
 		storeUntil(tx, name, p.Value, end)
 	case given(p.KeepTTL):
 		change(tx, name, p.Value)
 	default:
 		store(tx, name, p.Value)
 	}
-	return nil
 }
 
 // GetPut stores a value under a key as Put does, and returns what was there
@@ -87,11 +96,16 @@ func (g GetPut) Check() error { return Put(g).Check() }
 // Apply implements quorate.Command.
 func (g GetPut) Apply(tx *quorate.Tx) (quorate.Value, error) {
 	put := Put(g)
+	end, err := put.end(tx)
+	if err != nil {
+		return quorate.Value{}, err
+	}
 	before, err := put.admit(tx)
 	if err != nil {
 		return quorate.Value{}, err
 	}
-	return before, put.store(tx)
+	put.store(tx, end)
+	return before, nil
 }
 
 // MPut stores values under keys, all of them or none, and returns how many.

@@ -126,7 +126,7 @@ func TestEndsAgainstAPlainMap(t *testing.T) {
 	rng := random(t)
 	s := mustOpenMem(t)
 	e := &ended{t: t, rng: rng, store: s, batch: s.Begin(), keys: make(map[string]lasting), clock: 1}
-	for range 6_000 {
+	for range 2_000 {
 		switch pick := rng.IntN(100); {
 		case pick < 60:
 			e.write()
