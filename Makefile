@@ -1,9 +1,10 @@
 # make check is all that CI runs; .ci/run is the one place that says what
 # that is, so that both are the same on every machine.
 
-.PHONY: check sim soak planted torture
+.PHONY: check sim soak planted torture differ e2e
 
 HOURS ?= 8
+COMMANDS ?= 100000
 
 check:
 	./.ci/run
@@ -25,3 +26,12 @@ planted:
 # `go test ./...` runs the same tests for some seconds.
 torture:
 	go test ./internal/torture -count=1 -torture=10m -timeout=30m -v
+
+# The same commands to a redis-server and to Quorate. Needs redis-server 7.0.
+differ:
+	go test ./internal/differ -count=1 -commands=$(COMMANDS) -timeout=60m -v
+
+# go-redis, rueidis, redis-cli and redis-benchmark against three processes,
+# nodes killed in between.
+e2e:
+	cd e2e && go test ./... -count=1 -timeout=30m -v -e2e=full

@@ -10,9 +10,14 @@ import (
 	"github.com/quorate/quorate"
 )
 
-// valueBytesMax bounds a value that is read from a file or from standard
-// input: no call carries more.
-const valueBytesMax = quorate.ArgsBytesMax
+const (
+	// valueBytesMax bounds a value that is read from a file or from standard
+	// input: no call carries more.
+	valueBytesMax = quorate.ArgsBytesMax
+	// objectBytesMax bounds a call that is written as JSON: arguments of 1 MiB
+	// in base64 are 1.33 MiB, which leaves room for the names of the fields.
+	objectBytesMax = 2 * quorate.ArgsBytesMax
+)
 
 // arguments reads the values of one command line.
 type arguments struct {
@@ -27,7 +32,7 @@ type arguments struct {
 // file. An integer in its one decimal form is an integer, anything else a
 // string of exactly these bytes.
 func (a *arguments) value(word string) (quorate.Value, error) {
-	content, err := a.content(word)
+	content, err := a.content(word, valueBytesMax)
 	if err != nil {
 		return quorate.Value{}, err
 	}
@@ -47,13 +52,15 @@ func (a *arguments) integer(word string) (quorate.Value, error) {
 	return v, err
 }
 
-func (a *arguments) content(word string) (string, error) {
+// content is what the user wrote, or what it stands for, of at most so many
+// bytes.
+func (a *arguments) content(word string, bytesMax int64) (string, error) {
 	if word == "-" {
 		if a.drained {
 			return "", usage("only one value can come from standard input")
 		}
 		a.drained = true
-		return readValue(a.in, "standard input")
+		return readContent(a.in, "standard input", bytesMax)
 	}
 	name, isFile := strings.CutPrefix(word, "@")
 	if !isFile {
@@ -64,16 +71,16 @@ func (a *arguments) content(word string) (string, error) {
 		return "", usage("%v; a text that begins with @ can be given through standard input, with - in its place", err)
 	}
 	defer f.Close()
-	return readValue(f, name)
+	return readContent(f, name, bytesMax)
 }
 
-func readValue(r io.Reader, name string) (string, error) {
-	content, err := io.ReadAll(io.LimitReader(r, valueBytesMax+1))
+func readContent(r io.Reader, name string, bytesMax int64) (string, error) {
+	content, err := io.ReadAll(io.LimitReader(r, bytesMax+1))
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
-	if len(content) > valueBytesMax {
-		return "", usage("%s holds more than %d bytes, the limit of a key and its values together", name, valueBytesMax)
+	if int64(len(content)) > bytesMax {
+		return "", usage("%s holds more than %d bytes, which is the limit of one call", name, bytesMax)
 	}
 	return string(content), nil
 }

@@ -4,7 +4,8 @@
 // Flags and environment variables end here; rooms below get plain values. The
 // package keeps three rules. Standard output is data and nothing else. An
 // error is one line that says what to do, or JSON where JSON was asked for. An
-// exit code means one thing. It does not know how a node works.
+// exit code means one thing. It does not know how a node works, nor how a call
+// finds one that serves it: package client does.
 package cli
 
 import (
@@ -20,25 +21,36 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/respapi"
 )
 
 // Main runs the command that the process was called with and ends the process
 // with its exit code. An interrupt or SIGTERM ends the command in order; a
 // second one ends it at once.
-func Main(service *quorate.Service) {
+func Main(service *quorate.Service, options ...Option) {
 	// Started from the Windows Explorer, cobra would explain itself and
 	// leave. The text is a global of cobra, so it is set where the process
 	// begins and nowhere else.
 	cobra.MousetrapHelpText = ""
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(Run(ctx, service, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(Run(ctx, service, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, options...))
 }
+
+// Option changes the program.
+type Option func(*program)
+
+// Redis gives a service commands of Redis beside its operations, such as
+// redis.Table of package kv/redis.
+func Redis(table respapi.Table) Option { return func(p *program) { p.table = table } }
 
 // Run runs one command and returns its exit code. It returns when the command
 // is done or has come to its end in order after ctx is cancelled.
-func Run(ctx context.Context, service *quorate.Service, args []string, in io.Reader, out, log io.Writer) int {
+func Run(ctx context.Context, service *quorate.Service, args []string, in io.Reader, out, log io.Writer, options ...Option) int {
 	p := &program{service: service, name: programName(), in: in, out: out, log: log}
+	for _, option := range options {
+		option(p)
+	}
 	root := p.rootCommand()
 	root.SetArgs(shieldNegatives(root, args))
 	ran, err := root.ExecuteContextC(ctx)
@@ -65,6 +77,7 @@ func howTo(cmd *cobra.Command) string {
 // program is one run of the binary.
 type program struct {
 	service *quorate.Service
+	table   respapi.Table
 	name    string // under which the user called it
 	in      io.Reader
 	out     io.Writer // data only
@@ -98,6 +111,10 @@ unknown, 6 conflict.`,
 	)
 	root.AddCommand(p.devCommand(), p.serveCommand(), p.statusCommand(), p.versionCommand())
 	root.AddCommand(p.verbCommands()...)
+	root.AddCommand(p.execCommand())
+	if op := p.operation(scanOperation); op != nil {
+		root.AddCommand(p.scanCommand(op))
+	}
 	bindEnvironment(root)
 	return root
 }

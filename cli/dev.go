@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -24,13 +25,13 @@ func (p *program) devCommand() *cobra.Command {
 		GroupID: groupServer,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.service = p.service
+			s.service, s.table = p.service, p.table
 			s.config.Log = logs.logger(p.log)
 			s.listening = func(l listening) { greet(p.out, p.typed(), p.service, l) }
 			return s.run(cmd.Context())
 		},
 	}
-	s.bind(cmd, node.Config{Dir: "./quorate-data", Peer: defaultPeer}, defaultHTTP)
+	s.bind(cmd, node.Config{Dir: "./quorate-data", Peer: defaultPeer}, defaultHTTP, defaultRESP)
 	logs.bind(cmd, "warn")
 	return cmd
 }
@@ -38,18 +39,20 @@ func (p *program) devCommand() *cobra.Command {
 // greet says where everything is and what to type next.
 func greet(w io.Writer, program string, service *quorate.Service, l listening) {
 	var text strings.Builder
-	fmt.Fprintf(&text, "http  http://%s\npeer  %s\ndata  %s (durable)\n\nTry, in another terminal:\n", l.http, l.peer, l.dir)
+	fmt.Fprintf(&text, "http  http://%s\nredis %s\npeer  %s\ndata  %s (durable)\n\nTry, in another terminal:\n",
+		l.http, cmp.Or(l.resp, "(not served)"), l.peer, l.dir)
 	at := ""
-	if l.http != defaultHTTP {
-		at = " --addr " + l.http
+	if l.resp != defaultRESP {
+		at = " --addr " + l.resp
 	}
+	command, path := "status", "status"
 	if slices.ContainsFunc(service.Operations(), func(o quorate.Operation) bool { return o.Name() == "INC" }) {
-		fmt.Fprintf(&text, "  %s inc hits%s\n", program, at)
-		fmt.Fprintf(&text, "  curl http://%s/v1/INC -d '{\"key\":\"hits\"}'\n", l.http)
-	} else {
-		fmt.Fprintf(&text, "  %s status%s\n", program, at)
-		fmt.Fprintf(&text, "  curl http://%s/v1/status\n", l.http)
+		command, path = "inc hits", `INC -d '{"key":"hits"}'`
 	}
+	if l.resp != "" {
+		fmt.Fprintf(&text, "  %s %s%s\n", program, command, at)
+	}
+	fmt.Fprintf(&text, "  curl http://%s/v1/%s\n", l.http, path)
 	io.WriteString(w, text.String())
 }
 

@@ -75,7 +75,7 @@ func explainFlag(_ *cobra.Command, err error) error {
 // do; those of pflag are the errors of a parser.
 func wanted(f *pflag.Flag, err error) string {
 	switch f.Value.(type) {
-	case *choice, *age:
+	case *choice, *span:
 		return err.Error()
 	}
 	switch f.Value.Type() {
@@ -112,29 +112,36 @@ func (c *choice) Set(word string) error {
 // Type is how the help text shows the value.
 func (c *choice) Type() string { return strings.Join(c.words, "|") }
 
-// age is a flag that says how old something may be; zero is not given.
-type age time.Duration
+// span is a flag of a length of time over zero; zero is not given.
+type span time.Duration
 
-// String is the age that was given.
-func (a *age) String() string {
-	if *a == 0 {
+// String is the length that was given.
+func (s *span) String() string {
+	if *s == 0 {
 		return ""
 	}
-	return time.Duration(*a).String()
+	return time.Duration(*s).String()
 }
 
-// Set takes an age over zero: no answer is younger than what it tells of.
-func (a *age) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return errors.New("must be a duration over 0 such as 500ms")
-	}
-	*a = age(d)
-	return nil
+// Set takes a length over zero: nothing is younger than what it tells of, and
+// nothing stays for less.
+func (s *span) Set(text string) error {
+	d, err := parseSpan(text)
+	*s = span(d)
+	return err
 }
 
 // Type is how the help text shows the value.
-func (a *age) Type() string { return "duration" }
+func (s *span) Type() string { return "duration" }
+
+// parseSpan reads a length of time over zero.
+func parseSpan(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, errors.New("must be a duration over 0 such as 500ms")
+	}
+	return d, nil
+}
 
 // shieldNegatives moves the flags of a command line in front of its words,
 // with a "--" in between, if one of the words is a negative number, which

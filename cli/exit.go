@@ -22,8 +22,8 @@ const (
 // codeUsage is the code of an error in what was typed.
 const codeUsage quorate.Code = "usage"
 
-// problem is an error as a node sends it, and as it is printed where JSON was
-// asked for.
+// problem is an error as it is printed where JSON was asked for, which is as a
+// node answers it over HTTP.
 type problem struct {
 	Message string          `json:"error"`
 	Code    quorate.Code    `json:"code"`
@@ -38,17 +38,12 @@ type problem struct {
 type failure struct {
 	problem
 	exit int
-	// silent says that no connection came about.
-	silent bool
 	// logged says that the log already holds the message.
 	logged bool
 }
 
 // Error is the message, in one line.
 func (f *failure) Error() string { return strings.ReplaceAll(f.Message, "\n", "; ") }
-
-// unknown says that what failed may have had its effect.
-func (f *failure) unknown() bool { return f.Outcome == quorate.Unknown.String() }
 
 // usage makes the failure of a command that was not typed well.
 func usage(format string, args ...any) *failure {
@@ -68,8 +63,25 @@ func unavailable(outcome quorate.Outcome, format string, args ...any) *failure {
 	}
 }
 
-// answered makes the failure of a call that a node answered with a problem.
-func answered(p problem) *failure { return &failure{problem: p, exit: exitOf(p)} }
+// refused makes the failure of a call that a node answered with an error, or
+// that came to nothing for sure. Its outcome is told where there may be doubt,
+// as HTTP does.
+func refused(e *quorate.Error, writes bool) *failure {
+	p := problem{Message: e.Error(), Code: e.Code, Leader: e.Leader}
+	switch {
+	case writes:
+		p.Outcome = e.Outcome.String()
+	case busy(e.Code):
+		p.Outcome = quorate.NotApplied.String() // a query changes nothing, however it ends
+	}
+	if !writes {
+		p.Message = reason(e)
+	}
+	if e.Code == quorate.Conflict || e.Value.Kind() != quorate.None {
+		p.Value = jsonOf(e.Value)
+	}
+	return &failure{problem: p, exit: exitOf(p)}
+}
 
 func exitOf(p problem) int {
 	if p.Outcome == quorate.Unknown.String() {

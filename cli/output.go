@@ -2,13 +2,18 @@ package cli
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/invariant"
 )
 
 // The forms of output.
@@ -34,48 +39,58 @@ func jsonAsked(args []string) bool {
 	return asked == outputJSON
 }
 
-// printValue writes the value in the answer of a node. In JSON it is the whole
-// answer; raw is the bytes of the value and nothing else.
-func printValue(w io.Writer, output string, answer []byte) error {
-	if output == outputJSON {
-		return printJSON(w, answer)
+// printReply writes the value in a reply. In JSON it is the whole reply, as
+// a node gives it over HTTP; raw is the bytes of the value and nothing else.
+func printReply(w io.Writer, output string, reply quorate.Reply, aged bool) (err error) {
+	switch output {
+	case outputJSON:
+		_, err = w.Write(append(replyJSON(reply, aged), '\n'))
+	case outputRaw:
+		_, err = io.WriteString(w, content(reply.Value))
+	default:
+		_, err = io.WriteString(w, shown(reply.Value)+"\n")
 	}
-	var body struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal(answer, &body); err != nil {
-		return failed("the answer is not understood: %v", err)
-	}
-	content, text := content(body.Value)
-	if output == outputRaw {
-		_, err := w.Write(content)
-		return err
-	}
-	if !text {
-		content = body.Value
-	}
-	_, err := fmt.Fprintf(w, "%s\n", content)
 	return err
 }
 
-// content is the bytes of a value, and whether they are text: only bytes that
-// are not arrive as {"base64":"…"}. A number keeps all its digits.
-func content(value json.RawMessage) (_ []byte, text bool) {
-	var s string
-	var encoded struct {
-		Base64 *string `json:"base64"`
+// replyJSON is a reply as JSON. The age goes with a read that tolerates one.
+func replyJSON(reply quorate.Reply, aged bool) []byte {
+	text := append([]byte(`{"value":`), jsonOf(reply.Value)...)
+	text = strconv.AppendUint(append(text, `,"index":`...), reply.Index, 10)
+	if aged {
+		text = fmt.Appendf(text, `,"age":%q`, reply.Age.Round(ageUnit).String())
 	}
-	switch {
-	case len(value) == 0 || string(value) == "null":
-		return nil, true
-	case json.Unmarshal(value, &s) == nil:
-		return []byte(s), true
-	case value[0] == '{' && json.Unmarshal(value, &encoded) == nil && encoded.Base64 != nil:
-		if decoded, err := base64.StdEncoding.DecodeString(*encoded.Base64); err == nil {
-			return decoded, false
-		}
+	return append(text, '}')
+}
+
+// ageUnit is how finely the age of an answer is told.
+const ageUnit = time.Microsecond
+
+// jsonOf is a value as JSON.
+func jsonOf(v quorate.Value) json.RawMessage {
+	text, err := v.MarshalJSON()
+	invariant.Must(err == nil, "every value has a form in JSON")
+	return text
+}
+
+// content is the bytes of a value: its own where it has some, and JSON where it
+// is a list or a map.
+func content(v quorate.Value) string {
+	switch v.Kind() {
+	case quorate.None:
+		return ""
+	case quorate.Bytes:
+		return v.Text()
 	}
-	return value, true
+	return string(jsonOf(v))
+}
+
+// shown is a value as a person reads it: bytes that are no text are JSON.
+func shown(v quorate.Value) string {
+	if v.Kind() == quorate.Bytes && !utf8.ValidString(v.Text()) {
+		return string(jsonOf(v))
+	}
+	return content(v)
 }
 
 // printJSON writes a JSON object on one line, with its numbers as they are.

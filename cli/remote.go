@@ -1,56 +1,45 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptrace"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/client"
 )
 
-// answerBytesMax bounds an answer: a value of 1 MiB in which every byte is
-// escaped as \u00XX is 6 MiB.
-const answerBytesMax = 8 << 20
-
-// nodeTimeoutMax is the longest that a node lets a call wait.
-const nodeTimeoutMax = time.Minute
-
-// remote is the nodes that a command talks to.
+// remote is the nodes that a command talks to, as its flags name them.
 type remote struct {
-	program string // what the user types to start one
-	addrs   []string
-	timeout time.Duration
-	id      string
-	stale   age
-	output  choice
-}
+	program      string // what the user types to start one
+	addrs        []string
+	timeout      time.Duration
+	passwordFile string
+	ca           string
+	id           string
+	stale        span
+	output       choice
 
-// message is one HTTP request to a node.
-type message struct {
-	method string
-	path   string
-	body   []byte
-	writes bool
-	// id is the same for each attempt at one write; a read has none.
-	id string
+	// tls and password are what check made of these.
+	tls      *tls.Config
+	password string
 }
 
 // clientFlags adds the flags that all commands which talk to a node have.
 func (r *remote) clientFlags(cmd *cobra.Command) {
 	r.output = choice{outputTable, []string{outputTable, outputJSON, outputRaw}}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&r.addrs, "addr", []string{defaultHTTP}, "HTTP addresses of nodes; the next is tried where one does not serve the call")
+	flags.StringSliceVar(&r.addrs, "addr", []string{defaultRESP}, "Redis addresses of nodes; another is tried where one does not serve the call")
 	flags.DurationVar(&r.timeout, "timeout", 5*time.Second, "how long to try, over all addresses")
 	flags.VarP(&r.output, "output", "o", "form of the output: raw is the bytes of the value and nothing else")
+	flags.StringVar(&r.passwordFile, "password-file", "", "file of the password that the nodes want")
+	flags.StringVar(&r.ca, "tls-ca", "", "speak TLS, and trust the certificates in this file")
 }
 
 // idFlag adds the flag that commands which write have too.
@@ -63,25 +52,32 @@ func (r *remote) staleFlag(cmd *cobra.Command) {
 	cmd.Flags().Var(&r.stale, "stale", "take an answer that may be so old: a node gives it without asking the others")
 }
 
-// check refuses flags that cannot work, and brings addresses into one form.
-func (r *remote) check() error {
+// check refuses flags that cannot work, brings addresses into one form, and
+// reads the files that flags name.
+func (r *remote) check() (err error) {
 	if len(r.addrs) == 0 {
 		return usage("--addr names no address")
 	}
 	for i, text := range r.addrs {
-		addr, err := httpAddress(text)
-		if err != nil {
+		if r.addrs[i], err = nodeAddress(text); err != nil {
 			return usage("%v", err)
 		}
-		r.addrs[i] = addr
 	}
 	if r.timeout <= 0 {
 		return usage("a timeout of %v leaves no time to answer", r.timeout)
 	}
-	return checkID(r.id)
+	if err := checkID(r.id); err != nil {
+		return err
+	}
+	if r.tls, err = readCA(r.ca); err != nil {
+		return err
+	}
+	r.password, err = readPassword("password-file", r.passwordFile)
+	return err
 }
 
-// checkID refuses an id that does not fit into an HTTP header as it is.
+// checkID refuses an id that does not fit into a line of a person's, nor into
+// an HTTP header, as it is.
 func checkID(id string) error {
 	if len(id) > quorate.CallIDBytesMax {
 		return usage("a call id of %d bytes is over the limit of %d", len(id), quorate.CallIDBytesMax)
@@ -94,104 +90,122 @@ func checkID(id string) error {
 	return nil
 }
 
-// try gives a message to one node and gives it up after its share of the time.
-func (r *remote) try(ctx context.Context, addr string, share time.Duration, m message) ([]byte, *failure) {
-	ctx, cancel := context.WithTimeout(ctx, share)
+// link is the way to the nodes, open for one command.
+type link struct {
+	remote *remote
+	client *client.Client
+	// dialler says what stands at the addresses.
+	dialler *dialler
+	// ctx ends with the command, and when nothing at the addresses is a node.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// told is the context that the user can interrupt.
+	told context.Context
+}
+
+// open makes a link. It connects when the first call comes.
+func (r *remote) open(ctx context.Context) (*link, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	l := &link{remote: r, told: ctx}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	l.dialler = newDialler(r.addrs, r.tls, l.cancel)
+	var err error
+	// The client need not know of TLS: what it dials speaks it, and can say
+	// what was wrong.
+	l.client, err = client.Open(client.Config{Addrs: r.addrs, Password: r.password, Dial: l.dialler.dial})
+	if err != nil {
+		l.cancel()
+		return nil, usage("--addr: %v", err)
+	}
+	return l, nil
+}
+
+func (l *link) close() {
+	l.cancel()
+	_ = l.client.Close() // it is always nil
+}
+
+// once runs one call over a link of its own.
+func (r *remote) once(ctx context.Context, call quorate.Call, writes bool) (quorate.Reply, error) {
+	l, err := r.open(ctx)
+	if err != nil {
+		return quorate.Reply{}, err
+	}
+	defer l.close()
+	return l.run(call, writes)
+}
+
+// run gives a call to one node after the other until one serves it or refuses
+// it for good, or the time is over. A write goes out under one and the same id
+// each time, so that it takes effect once however often it arrives.
+func (l *link) run(call quorate.Call, writes bool) (quorate.Reply, error) {
+	if writes {
+		call.ID = quorate.CallID(cmp.Or(l.remote.id, rand.Text())) // 130 random bits
+	} else {
+		call.Read = quorate.Consistency(l.remote.stale)
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, l.remote.timeout)
 	defer cancel()
-	var sent bool
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
-	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), m.method, "http://"+addr+m.path, bytes.NewReader(m.body))
-	if err != nil {
-		return nil, usage("address %q: %v", addr, err)
+	reply := l.client.Execute(ctx, []quorate.Call{call})[0]
+	if reply.Err == nil {
+		return reply, nil
 	}
-	setHeaders(request, share, m)
-	status, body, err := exchange(request, share)
-	if err != nil {
-		return nil, silence(addr, sent, m, err)
-	}
-	return understand(addr, status, body, m)
+	return reply, l.outcome(call, writes, reply.Err)
 }
 
-func setHeaders(request *http.Request, share time.Duration, m message) {
-	request.Header.Set("Content-Type", "application/json")
-	// The node gives up a little before this side does: it can say what
-	// became of the call, and this side cannot.
-	margin := min(share/10, 250*time.Millisecond)
-	timeout := min(max(share-margin, time.Millisecond), nodeTimeoutMax)
-	request.Header.Set("Quorate-Timeout", timeout.Round(time.Millisecond).String())
-	if m.id != "" {
-		request.Header.Set("Idempotency-Key", m.id)
+// outcome is what is known for sure of a call that was not served.
+func (l *link) outcome(call quorate.Call, writes bool, err error) *failure {
+	e, ok := errors.AsType[*quorate.Error](err)
+	if !ok {
+		e = &quorate.Error{Code: quorate.Internal, Outcome: quorate.Unknown, Message: err.Error()}
 	}
-}
-
-// exchange sends a request over a connection of its own, so that nothing is
-// ever sent twice behind our back.
-func exchange(request *http.Request, dialTime time.Duration) (status int, body []byte, err error) {
-	client := http.Client{
-		Transport: &http.Transport{
-			DialContext:       (&net.Dialer{Timeout: dialTime}).DialContext,
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, answerBytesMax+1))
-	if err == nil && len(body) > answerBytesMax {
-		err = fmt.Errorf("the answer is over the limit of %d bytes", answerBytesMax)
-	}
-	return response.StatusCode, body, err
-}
-
-// silence is the failure of a message that got no answer.
-func silence(addr string, sent bool, m message, err error) *failure {
+	interrupted := l.told.Err() != nil
 	switch {
-	case sent && m.writes:
-		return unavailable(quorate.Unknown, "%s took the call and did not answer: %v", addr, cause(err))
-	case sent:
-		return unavailable(quorate.NotApplied, "%s did not answer: %v", addr, cause(err))
+	case writes && e.Outcome != quorate.NotApplied:
+		if interrupted {
+			e = &quorate.Error{Code: e.Code, Message: "interrupted"}
+		}
+		return mayHaveBeenApplied(call.ID, e)
+	case !busy(e.Code):
+	case interrupted:
+		return failed("interrupted")
+	default:
+		if f := l.dialler.nobody(l.remote.program); f != nil {
+			return f
+		}
 	}
-	f := unavailable(quorate.NotApplied, "nothing answers at %s: %v", addr, cause(err))
-	f.silent = true
+	return refused(e, writes)
+}
+
+// busy says that a node could not serve a call, and another or a later one may.
+func busy(code quorate.Code) bool {
+	return code == quorate.Unavailable || code == quorate.Overloaded || code == quorate.TooOld
+}
+
+// What nodes and clients put before the reason why an outcome is unknown.
+const (
+	unknownPrefix = "it is not known whether the call was applied: "
+	earlierPrefix = "it is not known whether an earlier attempt was applied; the last was not: "
+)
+
+// mayHaveBeenApplied is the failure of a write of unknown outcome. It names
+// the id, which is all that is needed to ask again.
+func mayHaveBeenApplied(id quorate.CallID, e *quorate.Error) *failure {
+	f := unavailable(quorate.Unknown, "%s; it may have been applied: repeat the command with --id %s, under which it takes effect once",
+		reason(e), id)
+	f.ID = string(id)
+	f.Leader = e.Leader
+	f.Code = e.Code
 	return f
 }
 
-// cause is an error without the words that net/http puts in front.
-func cause(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("the time is over")
+// reason is the message of an error without words about effects.
+func reason(e *quorate.Error) string {
+	text := e.Error()
+	for _, prefix := range []string{unknownPrefix, earlierPrefix} {
+		text = strings.TrimPrefix(text, prefix)
 	}
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted")
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
-	return err
-}
-
-// understand is the answer of a node, or the problem it answers with.
-func understand(addr string, status int, body []byte, m message) ([]byte, *failure) {
-	var p problem
-	object := json.Valid(body) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
-	atFault := status == http.StatusOK || status >= http.StatusInternalServerError
-	switch {
-	case object && status == http.StatusOK:
-		return body, nil
-	case object && json.Unmarshal(body, &p) == nil && p.Code != "":
-		if m.writes && atFault && p.Outcome == "" {
-			p.Outcome = quorate.Unknown.String() // what is not told is not known
-		}
-		return nil, answered(p)
-	case m.writes && atFault:
-		return nil, unavailable(quorate.Unknown, "%s answers with HTTP %d and no JSON of a node", addr, status)
-	}
-	f := failed("%s answers with HTTP %d and no JSON of a node: is it the HTTP address of one?", addr, status)
-	if atFault {
-		f.Code = quorate.Internal // the next attempt may meet a node
-	}
-	return nil, f
+	return text
 }

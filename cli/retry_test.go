@@ -1,225 +1,188 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/quorate/quorate/cli"
-	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/memory"
 )
 
-const (
-	notApplied = `{"error":"no leader","code":"unavailable","outcome":"not_applied"}`
-	unknown    = `{"error":"no majority","code":"unavailable","outcome":"unknown"}`
+var (
+	notApplied = refusing(quorate.Unavailable, quorate.NotApplied, "no leader")
+	unknown    = refusing(quorate.Unavailable, quorate.Unknown, "no majority")
+	atFault    = refusing(quorate.Internal, quorate.Unknown, "at fault")
 )
-
-// counter is a node with one counter that remembers the ids of its calls. What
-// it does with each request after it has applied it is a matter of a plan.
-type counter struct {
-	addr string
-	// plan is what becomes of the answer to request i; nil sends it.
-	plan func(i int) http.HandlerFunc
-
-	// mu guards what follows.
-	mu       sync.Mutex
-	requests int
-	effects  int64
-	answers  map[string]int64
-}
-
-func newCounter(t *testing.T, plan func(i int) http.HandlerFunc) *counter {
-	t.Helper()
-	c := &counter{plan: plan, answers: make(map[string]int64)}
-	server := httptest.NewServer(http.HandlerFunc(c.serve))
-	t.Cleanup(server.Close)
-	c.addr = server.Listener.Addr().String()
-	return c
-}
-
-func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
-	io.Copy(io.Discard, r.Body)
-	answer, i := c.apply(r.Header.Get("Idempotency-Key"))
-	if instead := c.plan(i); instead != nil {
-		instead(w, r)
-		return
-	}
-	fmt.Fprintf(w, `{"value":%d,"index":17}`, answer)
-}
-
-// apply counts once for each id, and once for each call without one.
-func (c *counter) apply(id string) (answer int64, request int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	request = c.requests
-	c.requests++
-	if answer, ok := c.answers[id]; ok && id != "" {
-		return answer, request
-	}
-	c.effects++
-	c.answers[id] = c.effects
-	return c.effects, request
-}
-
-func (c *counter) counts() (requests int, effects int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.requests, c.effects
-}
-
-func (c *counter) ids() (ids []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id := range c.answers {
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-// What may become of an answer.
-func breaks(http.ResponseWriter, *http.Request)    { panic(http.ErrAbortHandler) }
-func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-func says(status int, answer string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		io.WriteString(w, answer)
-	}
-}
 
 func TestWriteWhoseAnswerIsLostIsRetriedAndTakesEffectOnce(t *testing.T) {
-	for name, lost := range map[string]http.HandlerFunc{
-		"the connection breaks":             breaks,
-		"the outcome is unknown":            says(503, unknown),
-		"the node is at fault":              says(500, `{"error":"at fault","code":"internal","outcome":"unknown"}`),
-		"a proxy gives up":                  says(504, "<html>"),
-		"the answer is cut":                 says(200, `{"value":1,`),
-		"the node lost the leader for sure": says(503, notApplied),
+	for name, lost := range map[string]struct {
+		deed  deed
+		reply quorate.Reply
+	}{
+		"the connection breaks":             {deed: hangUp},
+		"the answer is cut":                 {deed: cut},
+		"the answer is not one":             {deed: babble},
+		"the answer is of another kind":     {deed: misuse},
+		"the outcome is unknown":            {reply: unknown},
+		"the node is at fault":              {reply: atFault},
+		"the node lost the leader for sure": {reply: notApplied},
 	} {
 		t.Run(name, func(t *testing.T) {
-			node := newCounter(t, func(i int) http.HandlerFunc {
+			state := &counter{plan: func(i int) quorate.Reply {
 				if i < 3 {
-					return lost
+					return lost.reply
 				}
-				return nil
-			})
+				return quorate.Reply{}
+			}}
+			node := mustStart(t, &wire{executor: state, deed: func(n int) deed {
+				if n < 3 {
+					return lost.deed
+				}
+				return serve
+			}})
 			got := run(t, "", "inc", "hits", "--addr", node.addr)
-			requests, effects := node.counts()
-			if got.exit != 0 || got.out != "1\n" || got.log != "" || requests != 4 || effects != 1 {
-				t.Errorf("exit %d, output %q, errors %q after %d requests with %d effects", got.exit, got.out, got.log, requests, effects)
+			calls, effects := state.counts()
+			if got.exit != 0 || got.out != "1\n" || got.log != "" || calls != 4 || effects != 1 {
+				t.Errorf("exit %d, output %q, errors %q after %d calls with %d effects", got.exit, got.out, got.log, calls, effects)
 			}
 		})
 	}
 }
 
 func TestWriteThatHangsIsRetriedElsewhereUnderTheSameID(t *testing.T) {
-	one := newCounter(t, func(int) http.HandlerFunc { return hangs })
-	other := newCounter(t, func(int) http.HandlerFunc { return nil })
-	got := run(t, "", "inc", "hits", "--addr", one.addr+","+other.addr, "--timeout", "800ms")
+	t.Parallel()
+	var asked atomic.Int64
+	deeds := func(int) deed {
+		if asked.Add(1) == 1 {
+			return hang
+		}
+		return serve
+	}
+	one, other := &counter{}, &counter{}
+	a := mustStart(t, &wire{executor: one, deed: deeds})
+	b := mustStart(t, &wire{executor: other, deed: deeds})
+	got := run(t, "", "inc", "hits", "--addr", a.addr+","+b.addr, "--timeout", "3s")
 	if got.exit != 0 || got.out != "1\n" {
 		t.Fatalf("exit %d, output %q, errors %q", got.exit, got.out, got.log)
 	}
-	if a, b := one.ids(), other.ids(); len(a) != 1 || len(b) != 1 || a[0] != b[0] {
-		t.Errorf("the ids are %q and %q", a, b)
+	if x, y := one.ids(), other.ids(); len(x) != 1 || len(y) != 1 || x[0] != y[0] {
+		t.Errorf("the ids are %q and %q", x, y)
 	}
 }
 
 func TestEachWriteHasAnIDOfItsOwn(t *testing.T) {
-	node := newCounter(t, func(int) http.HandlerFunc { return nil })
+	state := &counter{}
+	node := mustServe(t, state)
 	for want := range int64(3) {
-		if got := run(t, "", "inc", "hits", "--addr", node.addr); got.out != fmt.Sprintln(want+1) {
+		if got := run(t, "", "inc", "hits", "--addr", node); got.out != fmt.Sprintln(want+1) {
 			t.Errorf("exit %d, output %q, errors %q", got.exit, got.out, got.log)
 		}
 	}
-	for _, id := range node.ids() {
-		if len(id) != 26 || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+	for _, id := range state.ids() {
+		if len(id) != 26 || strings.Trim(string(id), "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 			t.Errorf("the id %q is not 130 printed random bits", id)
 		}
 	}
-	if ids := node.ids(); len(ids) != 3 {
+	if ids := state.ids(); len(ids) != 3 {
 		t.Errorf("three calls have the ids %q", ids)
-	}
-	query := newFake(t, http.StatusOK, done)
-	if got := run(t, "", "get", "hits", "--addr", query.addr); got.exit != 0 || len(query.header.Values("Idempotency-Key")) != 0 {
-		t.Errorf("a query: exit %d, id %q", got.exit, query.header.Values("Idempotency-Key"))
 	}
 }
 
-// A first node that does not serve a call, and a second that does.
+// Whichever of two nodes is asked first does not serve a call, and the other
+// one would.
 func TestWhetherTheNextAddressIsTried(t *testing.T) {
-	silent := func(t *testing.T) *fake { return &fake{addr: nobody(t)} }
-	answer := func(status int, body string) func(*testing.T) *fake {
-		return func(t *testing.T) *fake { return newFake(t, status, body) }
-	}
+	refuse := func(code quorate.Code) quorate.Reply { return refusing(code, quorate.NotApplied, "no") }
 	for _, c := range []struct {
-		name        string
-		first       func(*testing.T) *fake
-		write, read bool // whether the second node is asked
+		name  string
+		deed  deed
+		reply quorate.Reply
+		want  bool
 	}{
-		{"nothing listens", silent, true, true},
-		{"the call was surely not applied", answer(503, notApplied), true, true},
-		{"the queue is full", answer(503, `{"error":"full","code":"overloaded","outcome":"not_applied"}`), true, true},
-		{"the copy is too old", answer(503, `{"error":"old","code":"too_old","outcome":"not_applied"}`), true, true},
-		{"the outcome is unknown", answer(503, unknown), true, true},
-		{"the outcome is not told", answer(503, `{"error":"no leader","code":"unavailable"}`), true, true},
-		{"the node is at fault", answer(500, `{"error":"at fault","code":"internal","outcome":"unknown"}`), true, true},
-		{"the connection breaks", newRude, true, true},
-		{"no answer comes", newDeaf, true, true},
-		{"the answer is not that of a node", answer(502, "<html>"), true, true},
-		{"the answer is cut", answer(200, `{"value":1,`), true, true},
-		{"the address is that of something else", answer(404, "<html>"), false, false},
-		{"there is nothing under the key", answer(404, `{"error":"nothing","code":"not_found"}`), false, false},
-		{"the call is invalid", answer(400, `{"error":"bad","code":"invalid","outcome":"not_applied"}`), false, false},
-		{"the id was used before", answer(422, `{"error":"other","code":"id_reused","outcome":"not_applied"}`), false, false},
-		{"the state is another", answer(409, `{"error":"other","code":"conflict","outcome":"not_applied"}`), false, false},
-		{"the command panics", answer(500, `{"error":"panic","code":"panicked","outcome":"not_applied"}`), false, false},
+		{"the call was surely not applied", serve, notApplied, true},
+		{"the queue is full", serve, refuse(quorate.Overloaded), true},
+		{"the copy is too old", serve, refuse(quorate.TooOld), true},
+		{"the outcome is unknown", serve, unknown, true},
+		{"the node is at fault", serve, atFault, true},
+		{"the connection breaks", hangUp, quorate.Reply{}, true},
+		{"no answer comes", hang, quorate.Reply{}, true},
+		{"the answer is not that of a node", babble, quorate.Reply{}, true},
+		{"the answer is cut", cut, quorate.Reply{}, true},
+		{"there is nothing under the key", serve, refuse(quorate.NotFound), false},
+		{"the call is invalid", serve, refuse(quorate.Invalid), false},
+		{"the operation is not known", serve, refuse(quorate.UnknownOperation), false},
+		{"the id was used before", serve, refuse(quorate.IDReused), false},
+		{"the state is another", serve, conflict(quorate.IntValue(5)), false},
+		{"the command panics", serve, refuse(quorate.Panicked), false},
 	} {
 		for _, verb := range []string{"inc", "get"} {
 			t.Run(verb+" where "+c.name, func(t *testing.T) {
-				first, second := c.first(t), newFake(t, http.StatusOK, done)
-				want := c.write
-				if verb == "get" {
-					want = c.read
+				t.Parallel()
+				var calls, frames atomic.Int64
+				executor := memory.Func(func(_ context.Context, all []quorate.Call) []quorate.Reply {
+					if calls.Add(1) == 1 && c.reply.Err != nil {
+						return []quorate.Reply{c.reply}
+					}
+					return []quorate.Reply{done}
+				})
+				deeds := func(int) deed {
+					if frames.Add(1) == 1 {
+						return c.deed
+					}
+					return serve
 				}
-				got := run(t, "", verb, "k", "--addr", first.addr+","+second.addr, "--timeout", "600ms")
-				if asked := second.requests.Load() == 1; asked != want {
-					t.Errorf("the second node was asked: %v, want %v (exit %d, %s)", asked, want, got.exit, got.log)
+				a := mustStart(t, &wire{executor: executor, deed: deeds})
+				b := mustStart(t, &wire{executor: executor, deed: deeds})
+				got := run(t, "", verb, "k", "--addr", a.addr+","+b.addr, "--timeout", "3s")
+				if tried := a.asked() == 1 && b.asked() == 1; tried != c.want || a.asked()+b.asked() > 2 {
+					t.Errorf("the nodes were asked %d and %d times, want the next one asked: %v (exit %d, %s)",
+						a.asked(), b.asked(), c.want, got.exit, got.log)
 				}
-				if served := got.exit == 0 && got.out == "1\n"; served != want {
+				if served := got.exit == 0 && got.out == "1\n"; served != c.want {
 					t.Errorf("exit %d, output %q, errors %q", got.exit, got.out, got.log)
-				}
-				if first.requests.Load() > 1 {
-					t.Errorf("the first node was asked %d times", first.requests.Load())
 				}
 			})
 		}
 	}
 }
 
+func TestAddressAtWhichNothingListensIsPassedOver(t *testing.T) {
+	node := mustServe(t, &fake{reply: done})
+	for range 4 { // which one is tried first is drawn
+		for _, verb := range []string{"inc", "get"} {
+			if got := run(t, "", verb, "k", "--addr", nobody(t)+","+node); got.exit != 0 || got.out != "1\n" {
+				t.Errorf("%s: exit %d, output %q, errors %q", verb, got.exit, got.out, got.log)
+			}
+		}
+	}
+}
+
 func TestWriteOfUnknownOutcomeSaysSoAndNamesItsID(t *testing.T) {
-	for name, node := range map[string]*fake{
-		"deaf":     newDeaf(t),
-		"rude":     newRude(t),
-		"unknown":  newFake(t, http.StatusServiceUnavailable, unknown),
-		"foreign":  newFake(t, http.StatusBadGateway, "<html>"),
-		"cut":      newFake(t, http.StatusOK, `{"value":1,`),
-		"nonsense": newFake(t, http.StatusOK, `null`),
+	for name, w := range map[string]*wire{
+		"it does not answer":       {deed: always(hang)},
+		"it hangs up":              {deed: always(hangUp)},
+		"it says so":               {executor: &fake{reply: unknown}},
+		"it answers half":          {deed: always(cut)},
+		"it answers what is none":  {deed: always(babble)},
+		"it answers another thing": {deed: always(misuse)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "200ms", "--id", "mine")
+			t.Parallel()
+			if w.executor == nil {
+				w.executor = &fake{reply: done}
+			}
+			node := mustStart(t, w)
+			got := run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "500ms", "--id", "mine")
 			want := "; it may have been applied: repeat the command with --id mine, under which it takes effect once\n"
-			if got.exit != 4 || !strings.HasSuffix(got.log, want) || strings.Count(got.log, "\n") != 1 {
+			if got.exit != 4 || !strings.HasSuffix(got.log, want) || strings.Count(got.log, "\n") != 1 || strings.Contains(got.log, "not known") {
 				t.Errorf("exit %d, errors %q", got.exit, got.log)
 			}
-			got = run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "200ms", "-o", "json")
+			got = run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "500ms", "-o", "json")
 			var told struct{ Outcome, ID, Error string }
 			if err := json.Unmarshal([]byte(got.log), &told); err != nil || got.exit != 4 || told.Outcome != "unknown" || len(told.ID) != 26 {
 				t.Errorf("in JSON: exit %d, errors %q, %v", got.exit, got.log, err)
@@ -233,89 +196,92 @@ func TestWriteOfUnknownOutcomeSaysSoAndNamesItsID(t *testing.T) {
 
 func TestIDOfAnUnknownOutcomeIsEnoughToAskAgain(t *testing.T) {
 	var up atomic.Bool
-	node := newCounter(t, func(int) http.HandlerFunc {
+	state := &counter{}
+	node := mustStart(t, &wire{executor: state, deed: func(int) deed {
 		if up.Load() {
-			return nil
+			return serve
 		}
-		return breaks
-	})
-	got := run(t, "", "inc", "hits", "--addr", node.addr, "--timeout", "300ms", "-o", "json")
+		return hangUp
+	}})
+	got := run(t, "", "inc", "hits", "--addr", node.addr, "--timeout", "500ms", "-o", "json")
 	var told struct{ ID string }
-	requests, _ := node.counts()
-	if err := json.Unmarshal([]byte(got.log), &told); err != nil || got.exit != 4 || requests < 2 {
-		t.Fatalf("exit %d, errors %q after %d requests, %v", got.exit, got.log, requests, err)
+	calls, _ := state.counts()
+	if err := json.Unmarshal([]byte(got.log), &told); err != nil || got.exit != 4 || calls < 2 {
+		t.Fatalf("exit %d, errors %q after %d calls, %v", got.exit, got.log, calls, err)
 	}
 	up.Store(true)
 	got = run(t, "", "inc", "hits", "--addr", node.addr, "--id", told.ID)
-	if _, effects := node.counts(); got.exit != 0 || got.out != "1\n" || effects != 1 {
+	if _, effects := state.counts(); got.exit != 0 || got.out != "1\n" || effects != 1 {
 		t.Errorf("exit %d, output %q, errors %q, %d effects", got.exit, got.out, got.log, effects)
 	}
 }
 
-// The first attempt may have been applied. What a second node says settles
-// that only if it comes from what is remembered under the id.
+// The first attempt may have been applied. What a second one is told settles
+// that only if it comes from what is remembered under the id, which has an
+// index.
 func TestRefusalAfterAnUnknownOutcomeLeavesItUnknown(t *testing.T) {
+	t.Parallel()
+	reused := quorate.Reply{Index: 17, Err: &quorate.Error{Code: quorate.IDReused, Message: "other content"}}
 	for _, c := range []struct {
-		status int
-		answer string
-		exit   int
-		log    string
+		reply quorate.Reply
+		exit  int
+		log   string
 	}{
-		{409, `{"error":"not as expected","code":"conflict","outcome":"not_applied","value":7}`, 6, "not as expected: it is 7\n"},
-		{422, `{"error":"other content","code":"id_reused","outcome":"not_applied"}`, 1, "other content\n"},
-		{503, notApplied, 4, "; it may have been applied: "},
-		{503, `{"error":"full","code":"overloaded","outcome":"not_applied"}`, 4, "; it may have been applied: "},
-		{400, `{"error":"too new","code":"invalid","outcome":"not_applied"}`, 4, "too new; it may have been applied: "},
-		{404, `{"error":"too new","code":"unknown_operation","outcome":"not_applied"}`, 4, "too new; it may have been applied: "},
-		{413, `{"error":"too new","code":"too_large","outcome":"not_applied"}`, 4, "too new; it may have been applied: "},
-		{404, `<html>`, 4, "is it the HTTP address of one?; it may have been applied: "},
+		{conflict(quorate.IntValue(7)), 6, "not as expected: it is 7\n"},
+		{reused, 1, "other content\n"},
+		{notApplied, 4, "no leader; it may have been applied: "},
+		{refusing(quorate.Overloaded, quorate.NotApplied, "full"), 4, "full; it may have been applied: "},
+		{refusing(quorate.Invalid, quorate.NotApplied, "too new"), 4, "too new; it may have been applied: "},
+		{refusing(quorate.UnknownOperation, quorate.NotApplied, "too new"), 4, "too new; it may have been applied: "},
+		{refusing(quorate.TooLarge, quorate.NotApplied, "too new"), 4, "too new; it may have been applied: "},
 	} {
-		first, second := newRude(t), newFake(t, c.status, c.answer)
-		got := run(t, "", "inc", "k", "--addr", first.addr+","+second.addr, "--timeout", "400ms")
-		if got.exit != c.exit || !strings.Contains(got.log, c.log) || first.requests.Load() == 0 || second.requests.Load() == 0 {
-			t.Errorf("%s: exit %d, errors %q", c.answer, got.exit, got.log)
+		node := mustStart(t, &wire{executor: &fake{reply: c.reply}, deed: func(n int) deed {
+			if n == 0 {
+				return hangUp
+			}
+			return serve
+		}})
+		got := run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "1s")
+		if got.exit != c.exit || !strings.Contains(got.log, c.log) || node.asked() < 2 {
+			t.Errorf("%v: exit %d, errors %q after %d frames", c.reply.Err, got.exit, got.log, node.asked())
 		}
 	}
 }
 
 func TestNodeThatRefusesForSureIsNotCalledUnknownAtTheDeadline(t *testing.T) {
-	node := newFake(t, http.StatusServiceUnavailable, notApplied)
-	got := run(t, "", "inc", "k", "--addr", node.addr, "--timeout", "700ms", "-o", "json")
-	if got.exit != 4 || got.log != notApplied+"\n" || node.requests.Load() < 2 {
-		t.Errorf("exit %d, errors %q after %d requests", got.exit, got.log, node.requests.Load())
+	t.Parallel()
+	node := &fake{reply: notApplied}
+	got := run(t, "", "inc", "k", "--addr", mustServe(t, node), "--timeout", "700ms", "-o", "json")
+	want := `{"error":"no leader","code":"unavailable","outcome":"not_applied"}` + "\n"
+	if got.exit != 4 || got.log != want || len(node.seen()) < 2 {
+		t.Errorf("exit %d, errors %q after %d calls", got.exit, got.log, len(node.seen()))
 	}
 }
 
 func TestNodeThatComesBackServesTheCallThatWaitsForIt(t *testing.T) {
 	addr := nobody(t)
 	var once sync.Once
-	busy := newCounter(t, func(int) http.HandlerFunc {
-		once.Do(func() {
-			listener, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			server := &http.Server{Handler: says(200, done)}
-			t.Cleanup(func() { server.Close() })
-			go server.Serve(listener)
-		})
-		return says(503, notApplied)
-	})
-	if got := run(t, "", "get", "k", "--addr", addr+","+busy.addr); got.exit != 0 || got.out != "1\n" {
+	busy := mustServe(t, memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
+		once.Do(func() { serveAt(t, mustListen(t, addr), &fake{reply: done}) })
+		return []quorate.Reply{notApplied}
+	}))
+	if got := run(t, "", "get", "k", "--addr", addr+","+busy); got.exit != 0 || got.out != "1\n" {
 		t.Errorf("exit %d, output %q, errors %q", got.exit, got.out, got.log)
 	}
 }
 
 func TestInterruptedWriteThatWasSentIsOfUnknownOutcome(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
-	node := newCounter(t, func(int) http.HandlerFunc {
+	node := mustStart(t, &wire{executor: &fake{reply: done}, deed: func(int) deed {
 		interrupt()
-		return hangs
-	})
-	var out, log bytes.Buffer
-	exit := cli.Run(ctx, kv.Service, []string{"inc", "k", "--id", "x", "--addr", node.addr}, strings.NewReader(""), &out, &log)
-	if exit != 4 || !strings.Contains(log.String(), "interrupted; it may have been applied: repeat the command with --id x,") {
-		t.Errorf("exit %d, errors %q", exit, log.String())
+		return hang
+	}})
+	began := time.Now()
+	got := runUntil(ctx, "", "inc", "k", "--id", "x", "--addr", node.addr, "--timeout", "1m")
+	if got.exit != 4 || got.log != "interrupted; it may have been applied: repeat the command with --id x, under which it takes effect once\n" {
+		t.Errorf("exit %d, errors %q", got.exit, got.log)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -21,20 +21,20 @@ other, and is ignored once the node belongs to one. Without --join the node is
 a cluster of its own.
 
 The node logs to standard error and prints nothing else.`,
-		Example: "  " + p.name + " serve --data-dir /var/lib/quorate --http 10.0.0.1:7300 \\\n" +
+		Example: "  " + p.name + " serve --data-dir /var/lib/quorate --http 10.0.0.1:7300 --resp 10.0.0.1:7301 \\\n" +
 			"      --peer 10.0.0.1:7302 --join 10.0.0.1:7302,10.0.0.2:7302,10.0.0.3:7302",
 		GroupID: groupServer,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.service = p.service
+			s.service, s.table = p.service, p.table
 			s.config.Log = logs.logger(p.log)
 			s.listening = func(l listening) {
-				s.config.Log.Info("listening", slog.String("http", l.http), slog.String("peer", l.peer), slog.String("data", l.dir))
+				s.config.Log.Info("listening", slog.String("http", l.http), slog.String("resp", l.resp), slog.String("peer", l.peer), slog.String("data", l.dir))
 			}
 			return s.run(cmd.Context())
 		},
 	}
-	s.bind(cmd, node.Config{}, "")
+	s.bind(cmd, node.Config{}, "", "")
 	flags := cmd.Flags()
 	flags.StringSliceVar(&s.config.Join, "join", nil, "peer addresses of the first members; its own may be among them")
 	flags.Uint64Var(&s.config.SnapshotEntries, "snapshot-entries", 8192, "log entries after which a snapshot is taken and the log is cut")

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate"
-	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/respapi"
 )
 
 // drainMax is how long a node that is told to end may take to hand its
@@ -22,22 +21,25 @@ const drainMax = 10 * time.Second
 // server is a node with its doors, from start to end.
 type server struct {
 	service *quorate.Service
+	table   respapi.Table
 	config  node.Config
 	http    string
+	resp    respFlags
 	// listening is told where the doors are, once they are open.
 	listening func(listening)
 }
 
-// listening is where a server can be found.
-type listening struct{ http, peer, dir string }
+// listening is where a server can be found. There may be no resp.
+type listening struct{ http, resp, peer, dir string }
 
 // bind adds the flags that say where a node lives. Empty defaults are flags
-// that must be given.
-func (s *server) bind(cmd *cobra.Command, defaults node.Config, http string) {
+// that must be given, but for resp, which then is not opened.
+func (s *server) bind(cmd *cobra.Command, defaults node.Config, http, resp string) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.config.Dir, "data-dir", defaults.Dir, "directory of the data; it belongs to one node")
 	flags.StringVar(&s.http, "http", http, "address on which to serve HTTP")
 	flags.StringVar(&s.config.Peer, "peer", defaults.Peer, "address at which the other nodes reach this one")
+	s.resp.bind(cmd, resp)
 }
 
 // check refuses flags that cannot work.
@@ -47,8 +49,11 @@ func (s *server) check() error {
 			return usage("--%s is missing: give it, or set %s", flag.name, variable(flag.name))
 		}
 	}
-	if err := checkAddress(s.http); err != nil {
+	if err := checkAddress(s.http, defaultHTTP); err != nil {
 		return usage("--http: %v", err)
+	}
+	if err := s.resp.check(); err != nil {
+		return err
 	}
 	if err := checkPeer(s.config.Peer); err != nil {
 		return usage("--peer: %v", err)
@@ -67,50 +72,36 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.http)
+	opened, err := s.open()
 	if err != nil {
-		return failed("open the HTTP port: %v; choose another with --http", err)
+		return err
 	}
 	n, err := node.Start(s.service, s.config)
 	if err != nil {
-		listener.Close()
+		opened.close()
 		return failed("%v", err)
 	}
-	door := httpapi.New(httpapi.Config{
-		Service:     s.service,
-		Executor:    n,
-		Status:      func(ctx context.Context) any { return n.Status(ctx) },
-		ContentHash: n.ContentHash,
-		Ready:       n.Ready,
-		Log:         s.config.Log,
-	})
-	var doorErr error
-	doorShut := make(chan struct{})
-	go func() {
-		defer close(doorShut)
-		doorErr = door.Serve(listener)
-	}()
-	s.listening(listening{listener.Addr().String(), s.config.Peer, absolute(s.config.Dir)})
+	doors := opened.serve(s.doors(n))
+	s.listening(listening{opened.http.Addr().String(), opened.respAddr(), s.config.Peer, absolute(s.config.Dir)})
 
 	select {
 	case <-ctx.Done():
 		s.config.Log.Info("stopping")
 	case <-n.Done():
-	case <-doorShut:
+	case <-doors.failed():
 	}
-	err = s.end(ctx, door, n)
-	<-doorShut
-	return s.stopped(n.Err(), cmp.Or(doorErr, err))
+	err = s.end(ctx, doors, n)
+	return s.stopped(n.Err(), cmp.Or(doors.wait(), err))
 }
 
 // end hands leadership over, answers what is under way and closes the node.
-func (s *server) end(ctx context.Context, door *httpapi.Server, n *node.Node) error {
+func (s *server) end(ctx context.Context, doors *doors, n *node.Node) error {
 	ctx = context.WithoutCancel(ctx)
 	drain, cancel := context.WithTimeout(ctx, drainMax)
 	defer cancel()
 	// First of all: the others serve on while this one waits for its clients.
 	n.HandOver(drain)
-	if err := door.Shutdown(drain); err != nil {
+	if err := doors.shut(drain); err != nil {
 		s.config.Log.Warn("some calls were not answered", slog.Any("error", err))
 	}
 	closing, cancel := context.WithTimeout(ctx, drainMax)

@@ -1,11 +1,7 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"net/http"
-	"slices"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -16,58 +12,29 @@ import (
 // its service has the operation.
 type verb struct {
 	operation string
-	use       string
-	short     string
-	long      string
-	example   string // without the name of the program
-	args      cobra.PositionalArgs
-	flags     func(cmd *cobra.Command, f *verbFlags)
+	// many, if not empty, is the operation for more than one word. Without it
+	// the service takes one word.
+	many    string
+	use     string
+	short   string
+	long    string
+	example string // without the name of the program
+	args    cobra.PositionalArgs
+	flags   func(cmd *cobra.Command, f *verbFlags)
 	// fields makes the fields of the call from the words behind the verb.
 	fields func(f *verbFlags, words []string) (fields, error)
-}
-
-// fields is the arguments of a call by their names.
-type fields map[string]quorate.Value
-
-// json is the call as the body of a request.
-func (f fields) json() ([]byte, error) {
-	forms := make(map[string]json.RawMessage, len(f))
-	for name, value := range f {
-		form, err := jsonForm(value)
-		if err != nil {
-			return nil, err
-		}
-		forms[name] = form
-	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(forms)
-	return bytes.TrimSpace(body.Bytes()), err
-}
-
-// jsonForm is a value as JSON. Text of which JSON would make more than base64
-// does, such as a megabyte of zero bytes, goes as base64: any value within the
-// limit then fits a request.
-func jsonForm(v quorate.Value) (json.RawMessage, error) {
-	form, err := v.MarshalJSON()
-	if err != nil || v.Kind() != quorate.Bytes {
-		return form, err
-	}
-	encoded := len(`{"base64":""}`) + base64.StdEncoding.EncodedLen(len(v.Text()))
-	if len(form) <= encoded {
-		return form, nil
-	}
-	form = append(make([]byte, 0, encoded), `{"base64":"`...)
-	form = base64.StdEncoding.AppendEncode(form, []byte(v.Text()))
-	return append(form, `"}`...), nil
+	// lines, if not nil, is the result as a person reads it, line by line.
+	lines func(v quorate.Value) ([]string, error)
 }
 
 // verbFlags is the flags of a verb.
 type verbFlags struct {
 	arguments
-	// absent says that there must be no value yet.
-	absent bool
+	// absent says that there must be no value yet, present that there must be
+	// one.
+	absent, present bool
+	// ttl is how long the value stays.
+	ttl span
 }
 
 const valueHelp = `A value that reads as an integer of 64 bits is one, anything else is a string.
@@ -75,12 +42,18 @@ With - the value is read from standard input, with @FILE from a file; the bytes
 are kept as they are, a line end at the end among them. The key and the values
 of one call may have 1 MiB together.`
 
+const durationHelp = `A duration is written as 500ms, 90s or 24h; what is below a millisecond does not
+count.`
+
 func verbs() []verb {
 	return []verb{
 		{
 			operation: "PUT", use: "put KEY VALUE", short: "Store a value under a key",
-			long: valueHelp, example: "put color green", args: cobra.ExactArgs(2),
-			flags: stringFlag, fields: putFields,
+			long: "It stays for good without --ttl. With --nx\n" +
+				"it is an error, with exit code 6, if there is something already, and with --xx\n" +
+				"if there is nothing.\n\n" + valueHelp,
+			example: "put color green --ttl 24h", args: cobra.ExactArgs(2),
+			flags: putFlags, fields: putFields,
 		},
 		{
 			operation: "GET", use: "get KEY", short: "Print the value under a key",
@@ -88,9 +61,9 @@ func verbs() []verb {
 			fields: keyFields,
 		},
 		{
-			operation: "DELETE", use: "delete KEY", short: "Delete a key",
-			long: "It prints true, or false if there was none.", example: "delete color", args: cobra.ExactArgs(1),
-			fields: keyFields,
+			operation: "DELETE", many: "MDELETE", use: "delete KEY", short: "Delete a key",
+			long:    "It prints true, or false if there was none.",
+			example: "delete color", args: cobra.MinimumNArgs(1), fields: keysFields,
 		},
 		{
 			operation: "INC", use: "inc KEY [N]", short: "Add to the integer under a key",
@@ -103,11 +76,70 @@ func verbs() []verb {
 				"stores a value only if there is none.\n\n" + valueHelp,
 			example: "cas color green blue", args: casArgs, flags: casFlags, fields: casFields,
 		},
+		{
+			operation: "MGET", use: "mget KEY...", short: "Print the values under several keys",
+			long: "All are of one moment. Each has a line, an empty one where there is none; JSON\n" +
+				"tells that from an empty value.",
+			example: "mget color shape", args: cobra.MinimumNArgs(1),
+			fields: listFields, lines: elements,
+		},
+		{
+			operation: "MPUT", use: "mput {KEY VALUE}...", short: "Store values under several keys, all or none",
+			long: "It prints how many. With --nx it is an error, with exit code 6, if there is\n" +
+				"something under one of the keys.\n\n" + valueHelp,
+			example: "mput color green shape round", args: pairArgs, flags: mputFlags, fields: mputFields,
+		},
+		{
+			operation: "EXPIRE", use: "expire KEY DURATION", short: "Let a key end after a time",
+			long: "It prints true, or false if there is nothing under the key.\n\n" + durationHelp, example: "expire color 90s",
+			args: cobra.ExactArgs(2), fields: expireFields,
+		},
+		{
+			operation: "TTL", use: "ttl KEY", short: "Print how long a key stays",
+			long: "It is an error, with exit code 3, if there is nothing. For a key that stays for\n" +
+				"good it prints forever.",
+			example: "ttl color", args: cobra.ExactArgs(1), fields: keyFields, lines: lifetime,
+		},
+		{
+			operation: "PERSIST", use: "persist KEY", short: "Let a key stay for good",
+			long: "It prints true, or false if the key would not have ended.", example: "persist color",
+			args: cobra.ExactArgs(1), fields: keyFields,
+		},
+		{
+			operation: "TXN", use: "txn JSON", short: "Run several calls as one, if conditions hold",
+			long: `They are a JSON
+object, or - for standard input, or @FILE:
+
+  {"if":   [{"get":{"key":"a"},"equals":5}, {"get":{"key":"b"},"fails":"not_found"}],
+   "then": [{"put":{"key":"a","value":6}}, {"inc":{"key":"n"}}],
+   "else": []}
+
+Where all conditions hold it runs then, and else it runs else. All of it takes
+effect or nothing. It prints whether they held, and what each call came to.`,
+			example: `txn '{"then":[{"inc":{"key":"a"}},{"inc":{"key":"b","value":-1}}]}'`,
+			args:    cobra.ExactArgs(1),
+		},
 	}
 }
 
 func stringFlag(cmd *cobra.Command, f *verbFlags) {
 	cmd.Flags().BoolVar(&f.text, "string", false, "take values as strings, also where they read as integers")
+}
+
+func nxFlag(cmd *cobra.Command, f *verbFlags) {
+	cmd.Flags().BoolVar(&f.absent, "nx", false, "store only where there is nothing")
+}
+
+func putFlags(cmd *cobra.Command, f *verbFlags) {
+	stringFlag(cmd, f)
+	nxFlag(cmd, f)
+	cmd.Flags().BoolVar(&f.present, "xx", false, "store only where there is something")
+	cmd.Flags().Var(&f.ttl, "ttl", "how long the value stays, such as 90s or 24h (default: for good)")
+}
+
+func mputFlags(cmd *cobra.Command, f *verbFlags) {
+	stringFlag(cmd, f)
+	nxFlag(cmd, f)
 }
 
 func casFlags(cmd *cobra.Command, f *verbFlags) {
@@ -122,83 +154,9 @@ func casArgs(cmd *cobra.Command, words []string) error {
 	return cobra.ExactArgs(3)(cmd, words)
 }
 
-func keyFields(_ *verbFlags, words []string) (fields, error) {
-	return fields{"key": quorate.BytesValue(words[0])}, nil
-}
-
-func putFields(f *verbFlags, words []string) (fields, error) {
-	value, err := f.value(words[1])
-	return fields{"key": quorate.BytesValue(words[0]), "value": value}, err
-}
-
-func incFields(f *verbFlags, words []string) (fields, error) {
-	call := fields{"key": quorate.BytesValue(words[0])}
-	if len(words) == 1 {
-		return call, nil
+func pairArgs(cmd *cobra.Command, words []string) error {
+	if len(words)%2 != 0 {
+		return fmt.Errorf("accepts keys and values in turns, received %d arg(s)", len(words))
 	}
-	value, err := f.integer(words[1])
-	call["value"] = value
-	return call, err
-}
-
-func casFields(f *verbFlags, words []string) (call fields, err error) {
-	call = fields{"key": quorate.BytesValue(words[0])}
-	if !f.absent {
-		if call["expect"], err = f.value(words[1]); err != nil {
-			return nil, err
-		}
-	}
-	call["value"], err = f.value(words[len(words)-1])
-	return call, err
-}
-
-// verbCommands is the verbs whose operation the service has.
-func (p *program) verbCommands() (commands []*cobra.Command) {
-	for _, v := range verbs() {
-		operations := p.service.Operations()
-		i := slices.IndexFunc(operations, func(o quorate.Operation) bool { return o.Name() == v.operation })
-		if i >= 0 {
-			commands = append(commands, p.verbCommand(v, operations[i].Writes()))
-		}
-	}
-	return commands
-}
-
-func (p *program) verbCommand(v verb, writes bool) *cobra.Command {
-	nodes := &remote{program: p.name}
-	flags := &verbFlags{arguments: arguments{in: p.in}}
-	cmd := &cobra.Command{
-		Use: v.use, Short: v.short, Long: v.short + ". " + v.long, GroupID: groupClient,
-		Example: "  " + p.name + " " + v.example,
-		Args:    v.args,
-	}
-	cmd.RunE = func(cmd *cobra.Command, words []string) error {
-		call, err := v.fields(flags, words)
-		if err != nil {
-			return err
-		}
-		body, err := call.json()
-		if err != nil {
-			return failed("write the call as JSON: %v", err)
-		}
-		path := "/v1/" + v.operation
-		if nodes.stale > 0 {
-			path += "?stale=" + nodes.stale.String()
-		}
-		answer, err := nodes.send(cmd.Context(), message{method: http.MethodPost, path: path, body: body, writes: writes})
-		if err != nil {
-			return err
-		}
-		return printed(printValue(p.out, nodes.output.value, answer))
-	}
-	nodes.clientFlags(cmd)
-	if writes {
-		nodes.idFlag(cmd)
-	} else {
-		nodes.staleFlag(cmd)
-	}
-	if v.flags != nil {
-		v.flags(cmd, flags)
-	}
-	return cmd
+	return cobra.MinimumNArgs(2)(cmd, words)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/quorate/quorate/cli"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/kv/redis"
 )
 
-func main() { cli.Main(kv.Service) }
+func main() { cli.Main(kv.Service, cli.Redis(redis.Table())) }

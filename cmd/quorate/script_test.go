@@ -6,9 +6,16 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -24,18 +31,25 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"quorate": main})
 }
 
-// scriptMax bounds one script: three nodes form a cluster in about 3 s on two
-// busy cores.
+// scriptMax bounds all scripts together, of which some run at the same time:
+// three nodes form a cluster in about 3 s on two busy cores.
 const scriptMax = 90 * time.Second
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
 		Deadline: time.Now().Add(scriptMax),
+		Setup: func(env *testscript.Env) error {
+			// A program with the race detector would wait a second before each
+			// of its ends, of which there are hundreds here.
+			env.Setenv("GORACE", "atexit_sleep_ms=10")
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ports": ports,
-			"ready": ready,
-			"exits": exits,
+			"ports":       ports,
+			"ready":       ready,
+			"exits":       exits,
+			"certificate": certificate,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -71,6 +85,26 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// certificate makes files of a certificate for the loopback and of its key.
+func certificate(ts *testscript.TestScript, neg bool, files []string) {
+	if neg || len(files) != 2 {
+		ts.Fatalf("usage: certificate CERTIFICATE KEY")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for i, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: der}, {Type: "PRIVATE KEY", Bytes: private}} {
+		ts.Check(os.WriteFile(ts.MkAbs(files[i]), pem.EncodeToMemory(block), 0o600))
 	}
 }
 

@@ -37,6 +37,8 @@ type settings struct {
 	snapshot, trailing uint64
 	// own runs this program as the nodes, built as the test was.
 	own bool
+	// resp opens the Redis port of the binary.
+	resp bool
 	// wired puts proxies between the nodes, which takes own.
 	wired bool
 }
@@ -49,7 +51,7 @@ const electionTimeout = 300 * time.Millisecond
 func newCluster(t testing.TB, s settings) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), http: newClient(10 * time.Second)}
-	ports := freePorts(t, 2*clusterSize)
+	ports := freePorts(t, 3*clusterSize)
 	var peers []string
 	for i := range clusterSize {
 		peers = append(peers, fmt.Sprintf("127.0.0.1:%d", ports[2*i+1]))
@@ -63,6 +65,11 @@ func newCluster(t testing.TB, s settings) *cluster {
 				SnapshotEntries: cmp.Or(s.snapshot, 8192), TrailingEntries: cmp.Or(s.trailing, 4096),
 			},
 		})
+	}
+	for i, p := range c.nodes {
+		if s.resp {
+			p.config.RESP = fmt.Sprintf("127.0.0.1:%d", ports[2*clusterSize+i])
+		}
 	}
 	if s.wired {
 		c.wires = newWires(t, peers)

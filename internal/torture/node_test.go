@@ -22,6 +22,8 @@ import (
 // nodeConfig is how a node is run, by the binary or by this program.
 type nodeConfig struct {
 	Dir, HTTP, Peer string
+	// RESP is the address of the Redis port of the binary; empty for none.
+	RESP            string
 	Join            []string
 	ElectionTimeout time.Duration
 	SnapshotEntries uint64
@@ -34,7 +36,7 @@ type nodeConfig struct {
 // args is the command line of the binary.
 func (c nodeConfig) args() []string {
 	return []string{
-		"serve", "--data-dir", c.Dir, "--http", c.HTTP, "--peer", c.Peer, "--join", strings.Join(c.Join, ","),
+		"serve", "--data-dir", c.Dir, "--http", c.HTTP, "--resp", c.RESP, "--peer", c.Peer, "--join", strings.Join(c.Join, ","),
 		"--election-timeout", c.ElectionTimeout.String(),
 		"--snapshot-entries", strconv.FormatUint(c.SnapshotEntries, 10),
 		"--trailing-entries", strconv.FormatUint(c.TrailingEntries, 10),

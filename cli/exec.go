@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quorate/quorate"
+)
+
+// execCommand calls any operation of the service by its name.
+func (p *program) execCommand() *cobra.Command {
+	nodes := &remote{program: p.name}
+	cmd := &cobra.Command{
+		Use:   "exec NAME [ARGUMENT...]",
+		Short: "Call any operation of the service",
+		Long: "Call any operation of the service, with its arguments in their order:\n\n" + p.usages() + `
+What is optional may be left out from the end on. A result that is a list or has
+fields is printed as JSON.`,
+		GroupID: groupClient,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, words []string) error {
+			op := p.operation(strings.ToUpper(words[0]))
+			if op == nil {
+				return usage("service %s has no operation %.64q; it has %s", p.service.Name(), words[0], strings.Join(p.names(), ", "))
+			}
+			if err := nodes.checkUse(op); err != nil {
+				return err
+			}
+			args, err := op.ArgsFromText(bytesOf(words[1:]))
+			if err != nil {
+				return usage("%v", err)
+			}
+			reply, err := nodes.once(cmd.Context(), quorate.Call{Name: op.Name(), Args: args}, op.Writes())
+			if err != nil {
+				return err
+			}
+			return printed(nodes.print(p.out, reply, nil))
+		},
+	}
+	nodes.clientFlags(cmd)
+	nodes.idFlag(cmd)
+	nodes.staleFlag(cmd)
+	return cmd
+}
+
+// checkUse refuses flags that are not for a command, or not for a query.
+func (r *remote) checkUse(op *quorate.Operation) error {
+	switch {
+	case op.Writes() && r.stale > 0:
+		return usage("%s is a command: only a query can be --stale", op.Name())
+	case !op.Writes() && r.id != "":
+		return usage("%s is a query: only a command has an --id", op.Name())
+	}
+	return nil
+}
+
+// usages is a line for each operation.
+func (p *program) usages() string {
+	var lines strings.Builder
+	for _, op := range p.service.Operations() {
+		lines.WriteString("  " + op.Name() + " " + op.Usage() + "\n")
+	}
+	return lines.String()
+}
+
+func bytesOf(words []string) [][]byte {
+	text := make([][]byte, len(words))
+	for i, word := range words {
+		text[i] = []byte(word)
+	}
+	return text
+}
