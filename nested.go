@@ -17,17 +17,32 @@ func (t *Tx) Call(call Call) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if !op.writes {
-		return op.Read(&t.View, call.Args)
+	restore := func() {}
+	before := *t
+	if op.writes {
+		restore = t.state.Save()
 	}
-	restore := t.state.Save()
-	before := t.at.Due
 	t.depth++
-	value, err := op.Apply(t, call.Args)
+	value, err := op.nested(t, call.Args)
 	t.depth--
+	if err == nil {
+		if t.results += value.Size(); t.results > ResultsBytesMax {
+			err = Errorf(TooLarge, "the calls inside of one come to more than %d bytes", ResultsBytesMax)
+		}
+	}
 	if err != nil {
 		restore()
-		t.at.Due = before
+		// What was refused of it, and what it wrote, is not this command's.
+		t.at.Due, t.bytes, t.results, t.err, t.exhausted = before.at.Due, before.bytes, before.results, before.err, before.exhausted
+		return Value{}, err
 	}
-	return value, err
+	return value, nil
+}
+
+// nested runs an operation inside of a command.
+func (o *Operation) nested(tx *Tx, args [][]byte) (Value, error) {
+	if o.writes {
+		return o.Apply(tx, args)
+	}
+	return o.Read(&tx.View, args)
 }

@@ -71,6 +71,13 @@ func (s *Service) index() error {
 		s.byName[op.name] = op
 		s.byType[op.kind] = op
 	}
+	// Where only a name goes, as in a transaction or to another process, a type
+	// is found by its own.
+	for _, op := range s.byName {
+		if other, ok := s.byName[strings.ToUpper(op.kind.Name())]; ok && other != op {
+			return fmt.Errorf("operation %s has the name of the type of operation %s", other.name, op.name)
+		}
+	}
 	return nil
 }
 
@@ -152,8 +159,8 @@ func Write[C Command[R], R any](name string) Operation {
 			return Value{}, err
 		}
 		r, err := c.Apply(tx)
-		if err = errors.Join(tx.err, err); err != nil {
-			return Value{}, err
+		if tx.err != nil || err != nil || tx.exhausted {
+			return Value{}, errors.Join(tx.err, tx.errExhausted(), err)
 		}
 		return ValueOf(r)
 	}
@@ -169,8 +176,8 @@ func Read[Q Query[R], R any](name string) Operation {
 			return Value{}, err
 		}
 		r, err := q.Read(view)
-		if err != nil {
-			return Value{}, err
+		if err != nil || view.exhausted {
+			return Value{}, errors.Join(view.errExhausted(), err)
 		}
 		return ValueOf(r)
 	}

@@ -20,6 +20,9 @@ const (
 	// TxBytesMax bounds the keys and values that one command writes. They
 	// stay in memory until the command ends.
 	TxBytesMax = 16 << 20
+	// ResultsBytesMax bounds what the commands and queries come to that one
+	// command runs inside of itself, all together.
+	ResultsBytesMax = 16 << 20
 )
 
 // ReadState is an ordered space of keys as a query sees it. What it returns
@@ -69,6 +72,9 @@ type Moment struct {
 	// Clock is what log time would be if an entry were stamped now. A query
 	// must not show what has ended by then. Zero for commands.
 	Clock time.Time
+	// Visits is how many keys scans may yet show, and counts down; nil if that
+	// is not bounded. Several calls can share it.
+	Visits *int
 }
 
 // PositionMax is more than any Position.
@@ -80,6 +86,8 @@ type View struct {
 	state   ReadState
 	at      Moment
 	overdue bool
+	// exhausted says that a scan was cut off because Visits ran out.
+	exhausted bool
 }
 
 // NewView makes the view of a query. It is for those who write an Executor.
@@ -140,11 +148,36 @@ func (v *View) Overdue() bool { return v.overdue }
 func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
 		for key, value := range v.state.Scan(start, end) {
+			if !v.visit() {
+				return
+			}
 			if !v.ended(key) && !yield(key, value) {
 				return
 			}
 		}
 	}
+}
+
+// visit counts one key of a scan. It is false if no more may be shown: what was
+// found is not all there is, and the call fails.
+func (v *View) visit() bool {
+	if v.at.Visits == nil {
+		return true
+	}
+	if *v.at.Visits == 0 {
+		v.exhausted = true
+		return false
+	}
+	*v.at.Visits--
+	return true
+}
+
+// errExhausted is the error of a call whose scan was cut off.
+func (v *View) errExhausted() error {
+	if !v.exhausted {
+		return nil
+	}
+	return Errorf(TooLarge, "this call, with those beside it in the log, would look at more keys than one entry may: ask it alone, or for less")
 }
 
 // Now is log time: the clock of the leader as it stamped the newest entry,
@@ -177,6 +210,7 @@ type Tx struct {
 	state   State
 	service *Service // that of the command that runs; nil outside of one
 	depth   int      // of commands inside commands
+	results int      // bytes of what these came to
 	bytes   int
 	err     error
 	rand    *rand.Rand

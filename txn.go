@@ -14,7 +14,8 @@ import (
 const txnName = "TXN"
 
 // Txn runs calls of a service as one command: nobody sees a part of what they
-// do. If all conditions hold it runs Then, and else it runs Else. It is all or
+// do. A call in it goes by its name, which is that of its type unless it says
+// otherwise; what the calls come to has ResultsBytesMax bytes together. If all conditions hold it runs Then, and else it runs Else. It is all or
 // nothing: the first call that fails takes back the others, and its error is
 // that of the transaction.
 type Txn struct {
@@ -82,7 +83,7 @@ func replyError(err error) *Error {
 		return nil
 	}
 	e := result(err).(*Error)
-	return &Error{Code: e.Code, Message: e.Error(), Value: e.Value}
+	return &Error{Code: e.Code, Message: e.Error(), Value: e.Value, cause: e.cause}
 }
 
 // placed says which call of a transaction an error is from.
@@ -276,9 +277,6 @@ func txnOperation(s *Service) Operation {
 				return Value{}, err
 			}
 			r, err := t.Apply(tx)
-			if tx.err != nil {
-				err = tx.err
-			}
 			if err != nil {
 				return Value{}, err
 			}

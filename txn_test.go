@@ -288,3 +288,40 @@ func TestSessionIDs(t *testing.T) {
 		}
 	}
 }
+
+// Survive runs a command that fails, and goes on.
+type Survive struct{ Key string }
+
+func (s Survive) Apply(tx *quorate.Tx) (string, error) {
+	if _, err := tx.Call(note("", "refused")); err == nil {
+		return "", quorate.Errorf(quorate.Conflict, "an empty key was taken")
+	}
+	tx.Set([]byte(s.Key), []byte("went on"))
+	return "", nil
+}
+
+func TestWhatWasRefusedInsideIsNotTheCommands(t *testing.T) {
+	on := memory.New(quorate.Define("s", quorate.Write[Note]("NOTE"), quorate.Write[Survive]("SURVIVE")))
+	if _, err := quorate.Do(t.Context(), on, Survive{"k"}); err != nil || content(on) != "k=went on" {
+		t.Errorf("%v; the state is %s", err, content(on))
+	}
+	on = memory.New(notes)
+	result, err := quorate.Do(t.Context(), on, quorate.Txn{Each: true, Then: []quorate.Call{note("a", "1"), note("", "x"), note("c", "3")}})
+	if err != nil || content(on) != "a=1 c=3" || result.Results[1].Err == nil {
+		t.Errorf("%+v, %v; the state is %s", result, err, content(on))
+	}
+}
+
+// Other has the name of an operation of another type.
+type Other struct{ Key string }
+
+func (Other) Apply(*quorate.Tx) (string, error) { return "", nil }
+
+func TestOperationCannotHaveTheNameOfAnotherType(t *testing.T) {
+	defer func() {
+		if p := recover(); !strings.Contains(fmt.Sprint(p), "operation OTHER has the name of the type of operation TAKE") {
+			t.Errorf("it panicked with %v", p)
+		}
+	}()
+	quorate.Define("s", quorate.Write[Other]("TAKE"), quorate.Write[Note]("OTHER"))
+}

@@ -106,6 +106,18 @@ func (v Value) Text() string { return v.text }
 // must not be modified.
 func (v Value) List() []Value { return v.list }
 
+// valueBytes is what a Value takes beside the bytes of its text.
+const valueBytes = 56
+
+// Size is about how many bytes the value takes in memory.
+func (v Value) Size() int {
+	size := valueBytes + len(v.text)
+	for _, element := range v.list {
+		size += element.Size()
+	}
+	return size
+}
+
 // Equal says that both values have the same kind and hold the same.
 func (v Value) Equal(w Value) bool {
 	return v.kind == w.kind && v.num == w.num && v.text == w.text &&

@@ -50,6 +50,11 @@ const (
 	// patternBytesMax bounds a pattern. What is longer than the longest key
 	// could match one, but nobody writes it.
 	patternBytesMax = quorate.KeyBytesMax
+	// compareMax is when a page ends because of its pattern: the bytes of the
+	// pattern times those of the keys, which is what the worst pattern compares.
+	// It is a tenth of a second; a pattern of 20 bytes and keys of 100 stay far
+	// below.
+	compareMax = 1 << 26
 )
 
 const _ = uint(resultBytesMax - pageBytesMax - quorate.KeyBytesMax - quorate.ValueBytesMax)
@@ -71,15 +76,16 @@ func (s Scan) Read(view *quorate.View) (Page, error) {
 		s.Limit = scanPreset
 	}
 	var (
-		page          Page
-		visits, bytes int
+		page                    Page
+		visits, bytes, compared int
 	)
 	for name, record := range s.span().scan(view) {
-		if int64(len(page.Keys)) == s.Limit || visits == scanVisitsMax || bytes >= pageBytesMax {
+		if int64(len(page.Keys)) == s.Limit || visits == scanVisitsMax || bytes >= pageBytesMax || compared >= compareMax {
 			page.More = true
 			break
 		}
 		visits++
+		compared += len(s.Pattern) * len(name)
 		page.Next = Key(name[len(table):])
 		if len(s.Pattern) > 0 && !Match(s.Pattern, name[len(table):]) {
 			continue

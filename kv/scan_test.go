@@ -249,3 +249,28 @@ func TestRandomChoosesEachKey(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that takes long for each key, over keys that are long, ends a page
+// early; the scan goes on behind it.
+func TestPageEndsBeforeAPatternTakesTooLong(t *testing.T) {
+	on := memory.New(kv.Service)
+	const count = 40
+	for i := range count {
+		key := kv.Key(strings.Repeat("a", 4000) + fmt.Sprintf("%02d", i))
+		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: quorate.IntValue(1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pattern := []byte("*" + strings.Repeat("a", 2000) + "b")
+	scan, pages := kv.Scan{Pattern: pattern}, 0
+	for more := true; more; pages++ {
+		page, err := quorate.Ask(t.Context(), on, scan)
+		if err != nil || len(page.Keys) > 0 {
+			t.Fatalf("%d keys match, %v", len(page.Keys), err)
+		}
+		scan.After, more = page.Next, page.More
+	}
+	if pages < 4 || pages > 10 {
+		t.Errorf("%d keys took %d pages", count, pages)
+	}
+}

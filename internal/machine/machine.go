@@ -131,6 +131,14 @@ const (
 	// it is in memory until the entry is done, since an entry is committed as
 	// a whole. A command that finds it reached is refused.
 	entryBytesMax = 2 * quorate.TxBytesMax
+	// answersBytesMax bounds what the calls of one entry, and those of one
+	// slice of queries, come to: it is in memory until all are answered. It
+	// is what 64 queries of the largest values come to, and room beside it. A
+	// call that finds it reached is refused; the last before may go beyond.
+	answersBytesMax = 80 << 20
+	// visitsMax bounds the keys that scans of one entry show, all together: about
+	// half a second, for which the entries behind it wait.
+	visitsMax = 1_000_000
 	// expireMin is how many keys whose end has come an entry without calls
 	// removes at most. One with calls removes two more for each of them. What
 	// has ended and is not removed yet is not seen all the same.
@@ -173,7 +181,9 @@ func (m *Machine) commit(batch *store.Batch, at standing) error {
 	if err := batch.Commit(at.meta); err != nil {
 		return err
 	}
-	if due := at.meta.Due; due != 0 && (before == 0 || due < before) {
+	// One that is later tells, too: an end may have come that is before what
+	// the first one was until now, and not before the Due that was too early.
+	if due := at.meta.Due; due != 0 && due != before {
 		m.sooner.tell()
 	}
 	m.oldest = at.oldest
@@ -224,7 +234,10 @@ type run struct {
 	entry   Entry
 	seed    uint64
 	begun   int // bytes of the batch when the first call began
-	replies []quorate.Reply
+	// answered is the bytes of the replies so far, visits how many keys scans
+	// may yet show.
+	answered, visits int
+	replies          []quorate.Reply
 }
 
 func (r *run) apply() error {
@@ -239,12 +252,13 @@ func (r *run) apply() error {
 	r.batch.Expire(r.meta.Time, expireMin+2*len(calls))
 	r.batch.Keep()
 	r.forget(forgetMin + 2*len(calls))
-	r.begun = r.batch.Bytes()
+	r.begun, r.visits = r.batch.Bytes(), visitsMax
 	r.replies = make([]quorate.Reply, len(calls))
 	for i, call := range calls {
 		if r.replies[i], err = r.call(call, i); err != nil {
 			return err
 		}
+		r.answered += replyBytes(r.replies[i])
 	}
 	r.meta.Hash, r.meta.Endings = r.batch.EntryHash(), r.batch.Endings()
 	return r.batch.Err()
@@ -264,10 +278,8 @@ func (r *run) call(call quorate.Call, position int) (quorate.Reply, error) {
 	switch {
 	case call.ID != "":
 		return r.once(op, call, position)
-	case !op.Writes():
-		return r.perform(op, call, position), nil
 	}
-	if err := r.full(); err != nil {
+	if err := r.full(op); err != nil {
 		return r.refuse(err), nil
 	}
 	reply := r.perform(op, call, position)
@@ -286,12 +298,28 @@ func (r *run) perform(op *quorate.Operation, call quorate.Call, position int) qu
 // refuse answers a call that was not run.
 func (r *run) refuse(err error) quorate.Reply { return quorate.Reply{Index: r.meta.Index, Err: err} }
 
-// full says why a command is not run any more in this entry, or nil.
-func (r *run) full() error {
-	if r.batch.Bytes()-r.begun < entryBytesMax {
-		return nil
+// full says why a call is not run any more in this entry, or nil. It goes by
+// nothing but the entry and the state before it: it is the same on every node.
+func (r *run) full(op *quorate.Operation) error {
+	switch {
+	case op.Writes() && r.batch.Bytes()-r.begun >= entryBytesMax:
+		return quorate.Errorf(quorate.Overloaded, "the calls before this one write more than %d bytes; send it again", entryBytesMax)
+	case r.answered >= answersBytesMax:
+		return quorate.Errorf(quorate.Overloaded, "the answers of the calls before this one take more than %d bytes; send it again", answersBytesMax)
+	case r.visits == 0:
+		return quorate.Errorf(quorate.Overloaded, "the calls before this one look at more than %d keys; send it again", visitsMax)
 	}
-	return quorate.Errorf(quorate.Overloaded, "the calls before this one write more than %d bytes; send it again", entryBytesMax)
+	return nil
+}
+
+// replyBytes is about how many bytes a reply takes in memory.
+func replyBytes(reply quorate.Reply) int {
+	const replyBytes = 96
+	size := replyBytes + reply.Value.Size()
+	if e, ok := errors.AsType[*quorate.Error](reply.Err); ok {
+		size += len(e.Message) + e.Value.Size()
+	}
+	return size
 }
 
 // command runs one command. An error leaves no trace of it in the batch.
@@ -326,6 +354,7 @@ func (r *run) moment(position int) quorate.Moment {
 		Time:     time.Unix(0, r.meta.Time),
 		Seed:     r.seed + uint64(position),
 		Due:      store.Time(r.batch.Endings().Due),
+		Visits:   &r.visits,
 	}
 }
 
@@ -341,7 +370,13 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 	meta := state.Meta()
 	at := quorate.Moment{Index: meta.Index, Time: time.Unix(0, meta.Time), Due: store.Time(meta.Due), Clock: clock}
 	replies = make([]quorate.Reply, len(calls))
+	answered := 0
 	for i, call := range calls {
+		if answered >= answersBytesMax {
+			replies[i].Err = quorate.Errorf(quorate.Overloaded,
+				"the answers of the queries before this one take more than %d bytes; send it again", answersBytesMax)
+			continue
+		}
 		op, ok := m.service.Lookup(call)
 		if !ok || op.Writes() {
 			replies[i].Err = quorate.Errorf(quorate.UnknownOperation, "service %s has no query %.64q", m.service.Name(), call.Name)
@@ -349,6 +384,7 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 		}
 		view := quorate.NewView(state, at)
 		replies[i] = m.query(op, call, view)
+		answered += replyBytes(replies[i])
 		overdue = overdue || view.Overdue()
 	}
 	if err := errors.Join(state.Err(), state.Close()); err != nil {

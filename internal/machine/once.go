@@ -45,7 +45,7 @@ func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quor
 		return r.inSession(op, call, position, session, number)
 	}
 	print := fingerprint(call)
-	if known, ok := r.batch.Get(store.Remembered, []byte(call.ID)); ok {
+	if known, ok := r.known(call.ID); ok {
 		return r.again(known, print)
 	}
 	reply, record := r.first(op, call, position, print)
@@ -58,10 +58,24 @@ func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quor
 	return reply, nil
 }
 
+// known is what is remembered of an id. Whether a call says what is settled or
+// not, its id is the same.
+func (r *run) known(id quorate.CallID) (record []byte, ok bool) {
+	if r.meta.Remembered > 0 {
+		if record, ok = r.batch.Get(store.Remembered, []byte(id)); ok {
+			return record, true
+		}
+	}
+	if session, number, inSession := id.Session(); inSession && r.meta.Sessions > 0 {
+		return r.batch.Get(store.Sessions, sessionKey(session, number))
+	}
+	return nil, false
+}
+
 // first runs a call with an id for the first time. The record is what to
 // remember of it; it is nil if the call was refused, which leaves no trace.
 func (r *run) first(op *quorate.Operation, call quorate.Call, position int, print []byte) (reply quorate.Reply, record []byte) {
-	if err := r.full(); err != nil {
+	if err := r.full(op); err != nil {
 		return r.refuse(err), nil
 	}
 	if known := r.meta.Remembered + r.meta.Sessions; known >= r.machine.limits.RememberedMax {
@@ -71,6 +85,13 @@ func (r *run) first(op *quorate.Operation, call quorate.Call, position int, prin
 	reply = r.perform(op, call, position)
 	record = append([]byte{rememberedVersion}, print...)
 	record = entry.AppendReply(record, reply)
+	if len(record) > quorate.ValueBytesMax && !op.Writes() {
+		// It changed nothing, so it may be answered. A retry is told why it is
+		// not: it must not be asked anew behind what stands behind it.
+		record = append([]byte{rememberedVersion}, print...)
+		return reply, entry.AppendReply(record, r.refuse(quorate.Errorf(quorate.TooLarge,
+			"the answer was too large to be remembered: ask anew, under another id")))
+	}
 	if len(record) > quorate.ValueBytesMax {
 		r.batch.Undo()
 		return r.refuse(quorate.Errorf(quorate.TooLarge,

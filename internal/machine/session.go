@@ -35,6 +35,9 @@ const (
 	// before the answers below are forgotten: one record is written for many
 	// calls.
 	settledStep = 32
+	// settledNear is how far the number may have risen for its answers to be
+	// looked for one by one.
+	settledNear = 4 * settledStep
 	// renewals is how often in a window the age of a session is written anew.
 	renewals = 16
 )
@@ -57,10 +60,14 @@ func (r *run) inSession(op *quorate.Operation, call quorate.Call, position int, 
 		return r.refuse(&quorate.Error{Code: quorate.IDReused, Outcome: quorate.Unknown,
 			Message: "the session of this call has said that it was answered, and the answer is forgotten"}), nil
 	}
-	// First, also where the call is refused: what is forgotten makes room.
-	r.settle(s, call.Settled, position)
 	print := fingerprint(call)
-	if known, ok := r.batch.Get(store.Sessions, sessionKey(name, number)); ok {
+	known, again := r.known(call.ID)
+	if again || s.age != nil || r.meta.Remembered+r.meta.Sessions < r.machine.limits.RememberedMax {
+		// Also where the call is refused: what is forgotten makes room. But a
+		// session that is not known yet would take some.
+		r.settle(s, call.Settled, position)
+	}
+	if again {
 		return r.again(known, print)
 	}
 	reply, record := r.first(op, call, position, print)
@@ -87,17 +94,16 @@ func (r *run) session(name string) (session, error) {
 	return s, nil
 }
 
-// settle forgets the answers of calls below a number, now and then, and keeps
-// the session young.
+// settle forgets the answers of calls below a number, now and then and not too
+// many at once, and keeps the session young.
 func (r *run) settle(s session, below uint64, position int) {
 	young := s.age != nil && timeOf(s.age) > r.meta.Time-int64(r.machine.limits.Window)/renewals
 	if below < s.settled+settledStep && young {
 		return
 	}
-	if below = max(below, s.settled); below > s.settled {
-		for key := range r.batch.Scan(store.Sessions, sessionKey(s.name, max(s.settled, 1)), sessionKey(s.name, below)) {
-			r.dropSessionKey(key)
-		}
+	before := r.batch.Bytes()
+	if below > s.settled {
+		s.settled = r.forgetSettled(s, below)
 	}
 	if s.age == nil {
 		r.meta.Sessions++
@@ -105,10 +111,36 @@ func (r *run) settle(s session, below uint64, position int) {
 		r.batch.Delete(store.Ages, s.age)
 	}
 	age := append(r.age(position), 0)
-	record := binary.LittleEndian.AppendUint64([]byte{sessionVersion}, below)
+	record := binary.LittleEndian.AppendUint64([]byte{sessionVersion}, s.settled)
 	r.batch.Set(store.Sessions, sessionKey(s.name, 0), append(record, age...))
 	r.batch.Set(store.Ages, age, []byte(s.name))
 	r.batch.Keep()
+	// What is forgotten takes nothing from the calls behind.
+	r.begun += r.batch.Bytes() - before
+}
+
+// forgetSettled forgets the answers of a session below a number, and returns
+// below which number it has: that one, or less if there are too many.
+func (r *run) forgetSettled(s session, below uint64) uint64 {
+	first := max(s.settled, 1)
+	if below-first <= settledNear {
+		// A scan would put all writes of the entry in order first.
+		for number := first; number < below; number++ {
+			if _, ok := r.batch.Get(store.Sessions, sessionKey(s.name, number)); ok {
+				r.dropSessionKey(sessionKey(s.name, number))
+			}
+		}
+		return below
+	}
+	count := forgetMin
+	for key := range r.batch.Scan(store.Sessions, sessionKey(s.name, first), sessionKey(s.name, below)) {
+		if count == 0 {
+			return binary.BigEndian.Uint64(key[len(key)-8:])
+		}
+		r.dropSessionKey(key)
+		count--
+	}
+	return below
 }
 
 func (r *run) dropSessionKey(key []byte) {

@@ -60,6 +60,9 @@ func (w *world) strike(f fault, p *place, dice *rand.Rand) {
 			// leads first, and the others would agree on another.
 			apart = aloneOffsetMax
 		}
+		if dice.IntN(2) == 0 && w.plan.inStep() {
+			apart = followedMax
+		}
 		p.clock.set(within(dice, apart))
 	case slowDisk:
 		w.slow(f, p, dice)

@@ -142,7 +142,15 @@ const (
 	// offsetMax bounds how far one of several clocks is off. None of them may
 	// end what the others hold.
 	offsetMax = 10 * 24 * time.Hour
+	// followedMax is about as far as a clock may jump and be believed at once.
+	followedMax = 4 * time.Second
 )
+
+// inStep says that the clocks of a run begin close together. Where they do not,
+// two that jumped to the same time would be a majority that agrees on it.
+func (p plan) inStep() bool {
+	return !slices.ContainsFunc(p.Clocks, func(c clockPlan) bool { return c.Offset.Abs() > followedMax })
+}
 
 // offBy is how far a clock is off at most in a cluster of this size.
 func offBy(nodes int) time.Duration {

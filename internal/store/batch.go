@@ -353,20 +353,34 @@ func (b *Batch) compare(slot int, key string) int { return strings.Compare(b.wri
 const insertMax = 16
 
 // order makes sorted complete. One key at a time, as where commands scan and
-// write in turns, it only moves what stands behind.
+// write in turns, it only moves what stands behind; many are sorted and merged.
 func (b *Batch) order() {
 	first := len(b.sorted)
 	if len(b.writes)-first > insertMax {
-		for slot := first; slot < len(b.writes); slot++ {
-			b.sorted = append(b.sorted, slot)
-		}
-		slices.SortFunc(b.sorted, func(x, y int) int { return b.compare(x, b.writes[y].key) })
+		b.merge(first)
 		return
 	}
 	for slot := first; slot < len(b.writes); slot++ {
 		at, _ := slices.BinarySearchFunc(b.sorted, b.writes[slot].key, b.compare)
 		b.sorted = slices.Insert(b.sorted, at, slot)
 	}
+}
+
+// merge puts the writes from a slot on where they belong.
+func (b *Batch) merge(first int) {
+	added := make([]int, len(b.writes)-first)
+	for i := range added {
+		added[i] = first + i
+	}
+	slices.SortFunc(added, func(x, y int) int { return b.compare(x, b.writes[y].key) })
+	merged := make([]int, 0, len(b.writes))
+	for _, slot := range b.sorted {
+		for len(added) > 0 && b.writes[added[0]].key < b.writes[slot].key {
+			merged, added = append(merged, added[0]), added[1:]
+		}
+		merged = append(merged, slot)
+	}
+	b.sorted = append(merged, added...)
 }
 
 // DataOf is the Data space of a batch as a quorate.State.
