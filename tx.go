@@ -21,8 +21,8 @@ const (
 	// stay in memory until the command ends.
 	TxBytesMax = 16 << 20
 	// ResultsBytesMax bounds what the commands and queries come to that one
-	// command runs inside of itself, all together.
-	ResultsBytesMax = 16 << 20
+	// command runs inside of itself, all together: a node can pass it on.
+	ResultsBytesMax = 12 << 20
 )
 
 // ReadState is an ordered space of keys as a query sees it. What it returns
