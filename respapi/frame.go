@@ -3,6 +3,7 @@ package respapi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,22 +12,84 @@ import (
 	"github.com/quorate/quorate/internal/resp"
 )
 
-// frame is one QUORATE EXECUTE. Frames that stand behind each other are of
-// callers who know nothing of each other: they may be run in any order, and so
-// all that write are one Execute, and all that only read another at the same
-// time. Their answers come in their own order.
+// frame is one QUORATE EXECUTE.
 type frame struct {
 	calls   []quorate.Call
 	timeout time.Duration
 	writes  bool
+	// age is what its reads tolerate. It is 0 for one that writes: its reads see
+	// its writes.
+	age     quorate.Consistency
 	refused error
 	muted   bool
 	replies []quorate.Reply
 }
 
-// frameCallsMax bounds the calls that frames bring to one Execute, unless one
-// alone has more.
-const frameCallsMax = 16 << 10
+// joins says that two frames may be one Execute. A node takes the least age for
+// all reads of a slice, so that with an exact one among them none is answered
+// where there is no leader: what a caller tolerates must not be decided by
+// another.
+func (f *frame) joins(other *frame) bool { return f.writes == other.writes && f.age == other.age }
+
+// frames are frames that stand behind each other. They are of callers who know
+// nothing of each other: they may be run in any order, and so all that may be
+// one Execute are one, at the same time as the others. Their answers come in
+// their own order.
+type frames struct {
+	list []*frame
+	// groups are those that have calls, by what may be one Execute.
+	groups [][]*frame
+	calls  int
+	// portion is how many calls may be run next; 0 at first.
+	portion int
+}
+
+const (
+	// frameCallsMax bounds the calls that frames bring to one Execute where
+	// answers are small, unless one alone has more: 4 KiB each are 64 MiB.
+	frameCallsMax = 16 << 10
+	// frameGroupsMax bounds what runs at the same time for one client: frames
+	// that write, exact reads, and those of two ages. Callers who tolerate age
+	// mostly tolerate the same.
+	frameGroupsMax = 4
+	// frameAnswerBytesMax bounds the answer to one frame. The clients take 64 MiB.
+	frameAnswerBytesMax = 48 << 20
+	// lostBytesMax is more than what stands for a reply that did not fit: a
+	// code, a sentence and an index.
+	lostBytesMax = 128
+)
+
+// There is room for a frame of which every reply is lost but that of the
+// largest transaction.
+const _ = uint(frameAnswerBytesMax - (entry.CallsMax+1)*lostBytesMax - quorate.ResultsBytesMax)
+
+// fits says that a frame may be run with those that are there.
+func (fs *frames) fits(f *frame) bool {
+	if len(f.calls) == 0 {
+		return true
+	}
+	grouped := len(fs.groups) < frameGroupsMax || fs.group(f) >= 0
+	return grouped && fs.calls+len(f.calls) <= max(portionMin, fs.portion)
+}
+
+// group is the place of those that f may be one Execute with, or -1.
+func (fs *frames) group(f *frame) int {
+	return slices.IndexFunc(fs.groups, func(group []*frame) bool { return group[0].joins(f) })
+}
+
+// add puts a frame behind the others.
+func (fs *frames) add(f *frame) {
+	fs.list = append(fs.list, f)
+	if len(f.calls) == 0 {
+		return
+	}
+	fs.calls += len(f.calls)
+	if i := fs.group(f); i >= 0 {
+		fs.groups[i] = append(fs.groups[i], f)
+		return
+	}
+	fs.groups = append(fs.groups, []*frame{f})
+}
 
 // quorateCommands are the commands that Redis does not know.
 func quorateCommands() map[string]*command {
@@ -57,18 +120,15 @@ func quorateCommands() map[string]*command {
 func takeFrame(c *conn, args [][]byte) {
 	f := c.server.readFrame(args)
 	f.muted = c.mute.muted()
-	calls := len(f.calls)
-	for i := range c.pipeline.frames {
-		calls += len(c.pipeline.frames[i].calls)
-	}
-	if len(c.pipeline.singles) > 0 || calls > frameCallsMax {
+	if len(c.pipeline.singles) > 0 || !c.pipeline.frames.fits(f) {
 		c.run()
 	}
-	c.pipeline.frames = append(c.pipeline.frames, f)
+	c.pipeline.frames.add(f)
 }
 
 // readFrame makes a frame of QUORATE EXECUTE <timeout-ms> <calls>.
-func (s *Server) readFrame(args [][]byte) (f frame) {
+func (s *Server) readFrame(args [][]byte) *frame {
+	f := new(frame)
 	ms, err := strconv.ParseUint(string(args[2]), 10, 32)
 	f.timeout = time.Duration(ms) * time.Millisecond
 	if err != nil || f.timeout == 0 || f.timeout > timeoutMax {
@@ -84,53 +144,71 @@ func (s *Server) readFrame(args [][]byte) (f frame) {
 	default:
 		f.calls = calls
 	}
-	for i := range f.calls {
-		op, ok := s.config.Service.Lookup(f.calls[i])
-		f.writes = f.writes || ok && op.Writes()
-	}
+	f.judge(s.config.Service)
 	return f
+}
+
+// judge finds out what the calls of a frame do. Those that nobody knows do
+// nothing.
+func (f *frame) judge(service *quorate.Service) {
+	reads := false
+	for _, call := range f.calls {
+		op, ok := service.Lookup(call)
+		switch {
+		case !ok:
+		case op.Writes():
+			f.writes, f.age = true, 0
+			return
+		case !reads:
+			reads, f.age = true, call.Read
+		default:
+			f.age = min(f.age, call.Read)
+		}
+	}
 }
 
 // runFrames runs the frames that were gathered and answers them.
 func (c *conn) runFrames() {
-	frames := c.pipeline.frames
-	var reads, writes []*frame
-	for i := range frames {
-		switch f := &frames[i]; {
-		case len(f.calls) == 0:
-		case f.writes:
-			writes = append(writes, f)
-		default:
-			reads = append(reads, f)
+	fs := &c.pipeline.frames
+	c.beside(fs.groups)
+	bytes, calls := 0, 0
+	for _, f := range fs.list {
+		if f.muted {
+			continue
 		}
+		bytes, calls = bytes+c.answerFrame(f), calls+len(f.calls)
+		f.replies = nil // the next answer may be as large
 	}
-	if len(reads) > 0 && len(writes) > 0 {
-		c.beside(func() { c.server.executeFrames(reads) }, func() { c.server.executeFrames(writes) })
-	} else {
-		c.server.executeFrames(append(reads, writes...))
-	}
-	for i := range frames {
-		if !frames[i].muted {
-			c.answerFrame(&frames[i])
-		}
-	}
-	c.pipeline.frames = nil
+	*fs = frames{portion: portionAfter(fs.portion, calls, bytes, frameCallsMax)}
 }
 
-// beside runs two functions at the same time. A panic in either is one of the
-// connection.
-func (c *conn) beside(one, other func()) {
-	ended := make(chan any, 1)
-	go func() {
+// beside runs groups of frames at the same time, the last on this goroutine. A
+// panic in any is one of the connection.
+func (c *conn) beside(groups [][]*frame) {
+	if len(groups) == 0 {
+		return
+	}
+	last := len(groups) - 1
+	ended := make(chan any, last)
+	aside := func(group []*frame) {
 		defer func() { ended <- recover() }()
-		one()
-	}()
+		c.server.executeFrames(group)
+	}
+	for _, group := range groups[:last] {
+		go aside(group)
+	}
 	defer func() {
-		if p := <-ended; p != nil {
-			panic(p)
+		var panicked any
+		for range last {
+			if p := <-ended; p != nil {
+				panicked = p
+			}
+		}
+		if panicked != nil {
+			panic(panicked)
 		}
 	}()
-	other()
+	c.server.executeFrames(groups[last])
 }
 
 // executeFrames runs the calls of frames as one Execute. Each may take as long
@@ -151,11 +229,12 @@ func (s *Server) executeFrames(frames []*frame) {
 	}
 }
 
-// answerFrame answers a frame with its replies, or why it was refused.
-func (c *conn) answerFrame(f *frame) {
+// answerFrame answers a frame with its replies, or why it was refused, and says
+// how many bytes its replies are.
+func (c *conn) answerFrame(f *frame) int {
 	if f.refused != nil {
 		c.append(Failure(f.refused))
-		return
+		return 0
 	}
 	for i := range f.replies {
 		if err := entry.Check(f.replies[i]); err != nil {
@@ -164,8 +243,35 @@ func (c *conn) answerFrame(f *frame) {
 			f.replies[i] = quorate.Reply{Index: f.replies[i].Index, Err: e}
 		}
 	}
-	c.out.bytes = resp.AppendBulk(c.out.room(), entry.AppendReplies(nil, f.replies))
+	body := f.body()
+	c.out.bytes = resp.AppendBulk(c.out.room(), body)
 	c.overflow()
+	return len(body)
+}
+
+// body is the replies of a frame as bytes. Those for which there is no room are
+// left out: their calls took effect, but what they said is lost. What is as
+// small as that stays, such as that a call was surely not applied.
+func (f *frame) body() []byte {
+	body := entry.AppendReplies(nil, f.replies)
+	if len(body) <= frameAnswerBytesMax {
+		return body
+	}
+	lost := quorate.Errorf(quorate.TooLarge, "the answers to the frame are over the limit of %d bytes", frameAnswerBytesMax)
+	if f.writes {
+		lost.Outcome = quorate.Unknown
+	}
+	room := frameAnswerBytesMax - lostBytesMax*(len(f.replies)+1) // one for the count
+	for i, reply := range f.replies {
+		body = entry.AppendReply(body[:0], reply)
+		switch more := max(0, len(body)-lostBytesMax); {
+		case more <= room:
+			room -= more
+		default:
+			f.replies[i] = quorate.Reply{Index: reply.Index, Err: lost}
+		}
+	}
+	return entry.AppendReplies(body[:0], f.replies)
 }
 
 // quorateStatus answers QUORATE STATUS.

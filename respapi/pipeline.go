@@ -23,13 +23,28 @@ const (
 	answerBytesSmall = 4 << 10
 )
 
+// portionAfter is how many calls the next Execute may run, at most so many, if
+// the answers to those of this one were so many bytes.
+func portionAfter(portion, calls, bytes, most int) int {
+	switch {
+	case calls == 0:
+		return portion
+	case bytes > answerBytesSmall*calls:
+		return portionMin
+	}
+	return min(most, max(portion, 2*calls))
+}
+
 // pipeline is the calls that wait to be run together. Either there are singles
 // or frames.
 type pipeline struct {
 	singles []single
-	frames  []frame
+	// age is what all of the singles tolerate: a node takes the least for all, so
+	// that an exact one would have none answered where there is no leader.
+	age quorate.Consistency
 	// portion is how many singles the next Execute may run; 0 at first.
 	portion int
+	frames  frames
 }
 
 // single is a command that is one call, and its place among the answers.
@@ -55,7 +70,10 @@ type options struct {
 
 // gather takes a command that is one call, to be run with what follows it.
 func (c *conn) gather(cmd *command, args [][]byte, with options) {
-	if len(c.pipeline.frames) > 0 || len(c.pipeline.singles) >= max(portionMin, c.pipeline.portion) {
+	p := &c.pipeline
+	// One client sees its calls in their order: those of another age come after.
+	aged := len(p.singles) > 0 && p.age != with.read
+	if len(p.frames.list) > 0 || aged || len(p.singles) >= max(portionMin, p.portion) {
 		c.run()
 	}
 	one := c.server.prepare(cmd, args[1:])
@@ -63,10 +81,10 @@ func (c *conn) gather(cmd *command, args [][]byte, with options) {
 	if one.refused == nil {
 		one.refused = one.with(with)
 	}
-	if c.pipeline.singles == nil {
-		c.pipeline.singles = c.server.singles.Get().(*list).singles
+	if p.singles == nil {
+		p.singles, p.age = c.server.singles.Get().(*list).singles, with.read
 	}
-	c.pipeline.singles = append(c.pipeline.singles, one)
+	p.singles = append(p.singles, one)
 }
 
 // prepare makes the call of a command. Arguments are without the name.
@@ -128,7 +146,7 @@ func (c *conn) run() {
 	if len(c.pipeline.singles) > 0 {
 		c.runSingles()
 	}
-	if len(c.pipeline.frames) > 0 {
+	if len(c.pipeline.frames.list) > 0 {
 		c.runFrames()
 	}
 }
@@ -158,11 +176,7 @@ func (c *conn) runSingles() {
 		c.append(one.answer(reply))
 		bytes += max(len(c.out.bytes)-before, before-len(c.out.bytes))
 	}
-	if bytes > answerBytesSmall*len(p.singles) {
-		p.portion = portionMin
-	} else {
-		p.portion = min(portionMax, max(p.portion, 2*len(p.singles)))
-	}
+	p.portion = portionAfter(p.portion, len(p.singles), bytes, portionMax)
 	clear(p.singles) // what they hold must not outlive them
 	c.server.singles.Put(&list{p.singles[:0]})
 	p.singles = nil

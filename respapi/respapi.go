@@ -3,9 +3,10 @@
 // and the server.
 //
 // It keeps two rules. What a client sends goes down as one Execute for as many
-// calls as stand behind each other in its pipeline, and their answers come back
-// in one write. And what this server does not do it refuses with a sentence:
-// there is no list, no script and no channel that seems to be there.
+// calls as stand behind each other in its pipeline and tolerate the same age, and
+// their answers come back in one write. And what this server does not do it
+// refuses with a sentence: there is no list, no script and no channel that seems
+// to be there.
 //
 //	GET hits                        a command of the Table
 //	TAKE queue                      an operation of the service, by its name

@@ -1,16 +1,19 @@
 package respapi_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate"
-	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/respapi"
@@ -84,14 +87,27 @@ func TestFailureSaysWhetherTheCallMayHaveTakenEffect(t *testing.T) {
 	}
 }
 
-// asked is an executor that notes each slice it is asked for.
+// asked is an executor that notes each slice it is asked for. Its fields may be
+// touched only while it is not asked.
 type asked struct {
 	on     quorate.Executor
+	mu     sync.Mutex // guards what follows
 	slices [][]quorate.Call
+	// at is how many slices are under way, most how many there were at once.
+	at, most int
 }
 
 func (a *asked) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+	a.mu.Lock()
 	a.slices = append(a.slices, calls)
+	a.at++
+	a.most = max(a.most, a.at)
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.at--
+	}()
 	return a.on.Execute(ctx, calls)
 }
 
@@ -204,6 +220,52 @@ func TestStaleSaysWhatAgeTheReadTolerates(t *testing.T) {
 	}
 }
 
+// leaderless is a node that does not know of a leader: it answers what only
+// tolerates age, and nothing of a slice that asks for more.
+func leaderless() *asked {
+	state := memory.New(notes)
+	return &asked{on: memory.Func(func(ctx context.Context, calls []quorate.Call) []quorate.Reply {
+		if slices.ContainsFunc(calls, func(call quorate.Call) bool { return call.Read == 0 }) {
+			replies := make([]quorate.Reply, len(calls))
+			for i := range replies {
+				replies[i].Err = quorate.Errorf(quorate.Unavailable, "there is no leader")
+			}
+			return replies
+		}
+		return state.Execute(ctx, calls)
+	})}
+}
+
+// shapes tells of each slice how many calls it has and what age they tolerate.
+func (a *asked) shapes(t *testing.T) (all []string) {
+	t.Helper()
+	for _, calls := range a.slices {
+		for _, call := range calls {
+			if call.Read != calls[0].Read {
+				t.Errorf("one slice has calls that tolerate %v and %v", time.Duration(calls[0].Read), time.Duration(call.Read))
+			}
+		}
+		all = append(all, fmt.Sprintf("%d of %v", len(calls), time.Duration(calls[0].Read)))
+	}
+	return all
+}
+
+func TestStaleIsNotHeldToWhatStandsBesideIt(t *testing.T) {
+	on := leaderless()
+	_, address := mustServe(t, respapi.Config{Executor: on})
+	c := mustDial(t, address)
+	c.send("STALE 500 GET a", "STALE 500 take a", "GET a", "INCR a", "STALE 500 GET a", "STALE 9 GET a", "STALE 9 GET a", "SET a 1")
+	for i, want := range []string{"_", "_", "-TRYAGAIN there is no leader", "-TRYAGAIN there is no leader", "_", "_", "_", "-TRYAGAIN there is no leader"} {
+		if got := show(c.read()); got != want {
+			t.Errorf("answer %d is %s, want %s", i, got, want)
+		}
+	}
+	// In their order: they are of one client.
+	if got := fmt.Sprint(on.shapes(t)); got != "[2 of 500ms 2 of 0s 1 of 500ms 2 of 9ms 1 of 0s]" {
+		t.Errorf("it went down as %s", got)
+	}
+}
+
 func TestOnceBeforeExecMakesTheTransactionTakeEffectOnce(t *testing.T) {
 	_, address := mustServe(t, respapi.Config{})
 	for range 2 { // as a client does that has lost its connection
@@ -285,10 +347,10 @@ func TestTransactionIsBounded(t *testing.T) {
 		t.Fatal(got)
 	}
 	c.call("SET", "b", half)
-	if got := show(c.read()); got != "-ERR the transaction is over the limit of 1048576 bytes or 16384 commands" {
+	if got := show(c.read()); got != "-ERR the transaction is over the limit of 1048576 bytes, 131072 arguments or 16384 commands" {
 		t.Fatal(got)
 	}
-	c.mustAnswer("PING", "-ERR the transaction is over the limit of 1048576 bytes or 16384 commands")
+	c.mustAnswer("PING", "-ERR the transaction is over the limit of 1048576 bytes, 131072 arguments or 16384 commands")
 	c.mustAnswer("EXEC", "-EXECABORT Transaction discarded because of previous errors.")
 	keys := make([]string, 1025)
 	for i := range keys {
@@ -298,6 +360,57 @@ func TestTransactionIsBounded(t *testing.T) {
 	if got := show(c.read()); got != "-ERR more than 1024 keys cannot be watched" {
 		t.Fatal(got)
 	}
+}
+
+func TestEmptyArgumentsThatWaitForExecAreBounded(t *testing.T) {
+	_, address := mustServe(t, respapi.Config{})
+	c := mustDial(t, address)
+	const arguments = 60_000
+	empty := callBytes("DEL", make([]string, arguments)...)
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	c.mustAnswer("MULTI", "+OK")
+	before := heap()
+	queued := 0
+	for ; queued < 20; queued++ {
+		if _, err := c.Write(empty); err != nil {
+			t.Fatal(err)
+		}
+		if got := show(c.read()); got != "+QUEUED" {
+			break
+		}
+	}
+	if queued != 2 {
+		t.Errorf("%d commands of %d empty arguments wait, which hold %d MiB, want 2", queued, arguments, (heap()-before)>>20)
+	}
+	c.mustAnswer("EXEC", "-EXECABORT Transaction discarded because of previous errors.")
+	// As many small commands as there may be do not come near that.
+	c.mustAnswer("MULTI", "+OK")
+	for range 16 {
+		if _, err := c.Write(bytes.Repeat(callBytes("SET", "k", ""), 1024)); err != nil {
+			t.Fatal(err)
+		}
+		for range 1024 {
+			if got := show(c.read()); got != "+QUEUED" {
+				t.Fatal(got)
+			}
+		}
+	}
+	c.mustAnswer("SET k v", "-ERR the transaction is over the limit of 1048576 bytes, 131072 arguments or 16384 commands")
+}
+
+func TestWhatWaitsForExecIsKeptAsItWasSent(t *testing.T) {
+	_, address := mustServe(t, respapi.Config{})
+	c := mustDial(t, address)
+	c.mustAnswer("MULTI", "+OK")
+	for _, line := range []string{`SET a ""`, "SET bb ccc", "ECHO dddd", "ECHO ''", "take a", "take bb"} {
+		c.mustAnswer(line, "+QUEUED")
+	}
+	c.mustAnswer("EXEC", "*6 +OK +OK $4 dddd $0  $0  $3 ccc")
 }
 
 func TestWatchFailsWhereTheNodeDoes(t *testing.T) {
@@ -318,104 +431,6 @@ func TestWatchFailsWhereTheNodeDoes(t *testing.T) {
 	c.mustAnswer("MULTI", "+OK")
 	c.mustAnswer("SET a 1", "+QUEUED")
 	c.mustAnswer("EXEC", "-UNKNOWN no leader")
-}
-
-// frameOf is QUORATE EXECUTE of calls.
-func frameOf(calls ...quorate.Call) []byte {
-	return callBytes("QUORATE", "EXECUTE", "5000", string(entry.AppendCalls(nil, calls)))
-}
-
-func args(list ...string) (all [][]byte) {
-	for _, arg := range list {
-		all = append(all, []byte(arg))
-	}
-	return all
-}
-
-func TestFramesAreRunTogetherAndAnsweredInOrder(t *testing.T) {
-	on := memory.New(notes)
-	_, address := mustServe(t, respapi.Config{Executor: on})
-	c := mustDial(t, address)
-	get := quorate.Call{Name: "TAKE", Args: args("n")}
-	inc := quorate.Call{Name: "INC", Args: args("n"), ID: "i"}
-	var packet []byte
-	for _, frame := range [][]byte{
-		frameOf(inc, inc), frameOf(), frameOf(inc, get), callBytes("QUORATE", "EXECUTE", "1", "\xff"), frameOf(inc), callBytes("PING"), frameOf(get),
-	} {
-		packet = append(packet, frame...)
-	}
-	if _, err := c.Write(packet); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{"1 2", "", "3 3", "-ERR the calls of the frame cannot be read: the bytes end too early", "4", "+PONG", "4"} {
-		v := c.read()
-		if v.Kind() != resp.Bulk {
-			if show(v) != want {
-				t.Errorf("answer %d is %s, want %s", i, show(v), want)
-			}
-			continue
-		}
-		replies, err := entry.ReadReplies([]byte(v.Text()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, reply := range replies {
-			got = append(got, reply.Value.String())
-		}
-		if strings.ReplaceAll(strings.Join(got, " "), `"`, "") != want {
-			t.Errorf("answer %d is %v, want %s", i, got, want)
-		}
-	}
-	if on.Calls[0].ID != "i" {
-		t.Errorf("the id is lost: %+v", on.Calls[0])
-	}
-}
-
-func TestFramesAreRefusedAsAWhole(t *testing.T) {
-	on := memory.New(notes)
-	_, address := mustServe(t, respapi.Config{Executor: on})
-	c := mustDial(t, address)
-	good := string(entry.AppendCalls(nil, []quorate.Call{{Name: "INC", Args: args("n")}}))
-	for _, tt := range []struct{ timeout, calls, want string }{
-		{"0", good, "-ERR a timeout is a number of milliseconds from 1 to 60000"},
-		{"60001", good, "-ERR a timeout is a number of milliseconds from 1 to 60000"},
-		{"x", good, "-ERR a timeout is a number of milliseconds from 1 to 60000"},
-		{"5", good + "x", "-ERR the frame has 1 bytes behind its calls"},
-		{"5", good[:len(good)-1], "-ERR the calls of the frame cannot be read: the bytes end too early"},
-		{"5", "", "-ERR the calls of the frame cannot be read: the bytes end too early"},
-	} {
-		c.call("QUORATE", "EXECUTE", tt.timeout, tt.calls)
-		if got := show(c.read()); got != tt.want {
-			t.Errorf("%s %q: answered %s, want %s", tt.timeout, tt.calls, got, tt.want)
-		}
-	}
-	if len(on.Calls) != 0 {
-		t.Errorf("%d calls were run", len(on.Calls))
-	}
-	c.mustAnswer("QUORATE FOO", "-ERR unknown subcommand 'FOO'. Try QUORATE HELP.")
-}
-
-func TestTheLargestCallFitsAFrame(t *testing.T) {
-	_, address := mustServe(t, respapi.Config{})
-	c := mustDial(t, address)
-	value := strings.Repeat("v", quorate.ArgsBytesMax-1)
-	if _, err := c.Write(frameOf(quorate.Call{Name: "PUT", Args: args("k", value)})); err != nil {
-		t.Fatal(err)
-	}
-	replies, err := entry.ReadReplies([]byte(c.read().Text()))
-	if err != nil || len(replies) != 1 || replies[0].Value.Text() != value {
-		t.Fatalf("%d replies, %v", len(replies), err)
-	}
-	// The same as a command of Redis.
-	c.call("SET", "k", value)
-	if got := show(c.read()); got != "+OK" {
-		t.Fatal(got)
-	}
-	over := string(callBytes("SET", "k", strings.Repeat("v", quorate.ArgsBytesMax+1)))
-	if got := exchange(t, address, over[:64]); got != "-ERR Protocol error: invalid bulk length\r\n" {
-		t.Fatal(got)
-	}
 }
 
 func TestStatusIsToldAsJSONAndInInfo(t *testing.T) {

@@ -16,13 +16,33 @@ const (
 	// queueCallsMax bounds the commands: in the log each has its name and the
 	// number of its arguments beside them.
 	queueCallsMax = quorate.ArgsMax / 4
+	// queueArgsMax bounds the arguments of all, the names counted, because one
+	// that is empty costs memory too: in the log each stands beside the name and
+	// the number of those of its command, so fewer than these fit into one call.
+	queueArgsMax = 2 * quorate.ArgsMax
 	// watchedMax bounds the keys of WATCH: of 4 KiB each they are 4 MiB.
 	watchedMax = 1024
 )
 
+// What waits costs memory beside its bytes.
+const (
+	// argumentBytes is the header of a slice.
+	argumentBytes = 24
+	// commandBytes is a queued, with room for as many again, and what two
+	// allocations of small size are rounded up by.
+	commandBytes = 2*32 + 2*16
+	// queueMemoryMax bounds all that waits, with an eighth for allocations of
+	// large size.
+	queueMemoryMax = 8 << 20
+)
+
+const _ = uint(queueMemoryMax*8/9 - queueBytesMax - queueArgsMax*argumentBytes - queueCallsMax*commandBytes)
+
 // queue is the commands between MULTI and EXEC.
 type queue struct {
-	calls  []queued
+	calls []queued
+	// args and bytes are those of all calls.
+	args   int
 	bytes  int
 	broken bool // EXEC answers that it runs nothing
 }
@@ -95,25 +115,39 @@ func (c *conn) forgetWatched() {
 	c.noteTransaction()
 }
 
-// enqueue puts a command where it waits for EXEC. Its bytes are copied: they
-// share memory with all of their pipeline.
+// enqueue puts a command where it waits for EXEC.
 func (c *conn) enqueue(cmd *command, args [][]byte) {
 	q := c.queue
-	kept := make([][]byte, len(args))
-	for i, arg := range args {
-		kept[i] = append([]byte{}, arg...)
+	q.args += len(args)
+	for _, arg := range args {
 		q.bytes += len(arg)
 	}
-	if q.bytes > queueBytesMax || len(q.calls) == queueCallsMax {
+	if q.bytes > queueBytesMax || q.args > queueArgsMax || len(q.calls) == queueCallsMax {
 		q.broken, q.calls = true, nil
-		c.value(Failure(refusal("the transaction is over the limit of %d bytes or %d commands", queueBytesMax, queueCallsMax)))
+		c.value(Failure(refusal("the transaction is over the limit of %d bytes, %d arguments or %d commands", queueBytesMax, queueArgsMax, queueCallsMax)))
 		return
 	}
 	if !q.broken {
-		q.calls = append(q.calls, queued{cmd, kept})
+		q.calls = append(q.calls, queued{cmd, keep(args)})
 	}
 	c.noteTransaction()
 	c.simple("QUEUED")
+}
+
+// keep copies arguments, which share memory with all of their pipeline. One
+// that is empty stays apart from one that was left out.
+func keep(args [][]byte) [][]byte {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	kept, bytes := make([][]byte, len(args)), make([]byte, 0, size)
+	for i, arg := range args {
+		begin := len(bytes)
+		bytes = append(bytes, arg...)
+		kept[i] = bytes[begin:len(bytes):len(bytes)]
+	}
+	return kept
 }
 
 // watchKeys answers WATCH: it asks what is under the keys now, and EXEC makes
