@@ -25,7 +25,8 @@
 // of this module and the standard library.
 //
 // The goroutines of a Client are two for each connection, one that reads and
-// one that writes; Close awaits them.
+// one that writes, and one now and then that tells the nodes which answers they
+// may forget; Close awaits them.
 package client
 
 import (
@@ -44,7 +45,7 @@ type Client struct {
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelCauseFunc
-	running sync.WaitGroup // one for each connection
+	running sync.WaitGroup // one for each connection, and who tells of finished sessions
 
 	// mu guards what follows, and what the nodes say it guards.
 	mu    sync.Mutex

@@ -40,7 +40,7 @@ func (c *Client) Execute(ctx context.Context, calls []quorate.Call) []quorate.Re
 		}
 		return replies
 	}
-	defer c.ledger.release(pass)
+	defer c.release(pass)
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	for i, reply := range c.persist(ctx, sound) {
