@@ -42,12 +42,15 @@ func (n *Node) expire(ctx context.Context, c *core) {
 // endNext puts the time into the log if the first key ends now by the clock of
 // the leader. It returns how long to wait before it is called again.
 func (n *Node) endNext(ctx context.Context, c *core) time.Duration {
+	// Before the end: where it changes in between, Sooner tells.
+	due := store.Time(n.machine.Meta().Due)
 	end := n.machine.NextEnd()
 	if end.IsZero() {
 		return expireLook
 	}
-	if wait := end.Sub(n.clock.Now()); wait > 0 {
-		return min(wait, expireLook)
+	now := n.clock.Now()
+	if wait := end.Sub(now); wait > 0 {
+		return min(wait, expireLook, lookAgain(now.Sub(due)))
 	}
 	var err error
 	if n.logTime().Before(end) {
@@ -61,6 +64,20 @@ func (n *Node) endNext(ctx context.Context, c *core) time.Duration {
 		return expireRetry
 	}
 	return 0
+}
+
+// lookAgain is when to look for the first end again, by how long Due is over.
+//
+// Sooner tells of an end that is before Due, and Due may be long before the
+// first end. So up to Due it is told of none that comes between them. From Due
+// on each entry brings Due up to the first end, and that is told; but one that
+// was stamped before may still be on its way. It is looked for after 1, 2, 4 ms
+// and so on, so that it is found no later than it took once more.
+func lookAgain(over time.Duration) time.Duration {
+	if over < 0 {
+		return -over
+	}
+	return max(over, time.Millisecond)
 }
 
 // reach returns nil once log time is at a time that the clock of this leader
@@ -84,7 +101,7 @@ func (n *Node) logTime() time.Time { return store.Time(n.machine.Meta().Time) }
 // serveClock tells another node the time on this machine: i64 unix
 // nanoseconds, little-endian.
 func (n *Node) serveClock(_ context.Context, _ peer.Member, _ []byte, reply func([]byte, error)) {
-	reply(binary.LittleEndian.AppendUint64(nil, uint64(n.config.Host.Now().UnixNano())), nil)
+	reply(binary.LittleEndian.AppendUint64(nil, uint64(logtime.Clamp(n.config.Host.Now()).UnixNano())), nil)
 }
 
 // agree asks the other members whether their clocks agree with that of this

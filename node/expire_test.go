@@ -1,12 +1,15 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
 )
 
@@ -112,7 +115,7 @@ func TestAKeyEndsAtTheSameInstantEverywhereAndCostsOneEntry(t *testing.T) {
 		if got := c.index(); got != before {
 			t.Errorf("while nothing ended the log went on from %d to %d", before, got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		for i := range c.nodes {
 			if c.held(i, "a") {
 				t.Errorf("node %d shows the key at its end", i)
@@ -222,10 +225,18 @@ func TestManyKeysThatEndAtOnceAreGoneAtOnce(t *testing.T) {
 		c.hold(0, Hold{Key: "stays", Seconds: 1000})
 		before := c.index()
 		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		end := time.Now()
 		for i := range c.nodes {
-			if n, err := quorate.Ask(t.Context(), c.nodes[i], Count{}); n != 1 || err != nil {
+			if n, err := quorate.Ask(ctx, c.nodes[i], Count{}); n != 1 || err != nil {
 				t.Errorf("node %d shows %d keys, %v", i, n, err)
 			}
+		}
+		// What has ended by log time is passed over, and not waited for until it
+		// is removed.
+		if took := time.Since(end); took > 0 {
+			t.Errorf("the answers took %v", took)
 		}
 		time.Sleep(time.Second)
 		if entries := c.index() - before; entries < 4 || entries > 8 {
@@ -255,5 +266,83 @@ func TestKeysEndWhileTheClusterIsDown(t *testing.T) {
 		if c.held(1, "a") || !c.held(1, "stays") {
 			t.Errorf("a is held: %v, and what stays: %v", c.held(1, "a"), c.held(1, "stays"))
 		}
+	})
+}
+
+// Of the first end only a time is known that it is not before, and that may be
+// long ago. An end that comes then must be waited for as any other.
+func TestAnEndIsInTheLogWhenItIsDue(t *testing.T) {
+	for _, c := range []struct {
+		after, slow time.Duration // when the second key is set, and what delays that
+	}{
+		{after: -time.Second / 10}, {after: time.Second / 10}, {after: 600 * time.Millisecond}, {after: 1700 * time.Millisecond},
+		{after: -time.Second / 100, slow: time.Second / 50},
+	} {
+		inBubble(t, func(t *testing.T) {
+			cl := startCluster(t, 3)
+			defer cl.close()
+			leader := cl.leader()
+			put := func(key string, stays time.Duration) {
+				ttl := stays.Milliseconds()
+				if _, err := quorate.Do(t.Context(), cl.nodes[leader], kv.Put{Key: kv.Key(key), Value: quorate.IntValue(1), TTL: &ttl}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put("stays", time.Hour)
+			put("a", 10*time.Second)
+			time.Sleep(5 * time.Second)
+			put("a", 100*time.Second)
+			time.Sleep(5*time.Second + c.after)
+			delay := func(d time.Duration) {
+				for i := range cl.nodes {
+					cl.net.Delay(host(leader), host(i), func() time.Duration { return d })
+				}
+			}
+			delay(c.slow)
+			began := time.Now()
+			put("b", 200*time.Millisecond)
+			delay(0)
+			before := cl.index()
+			time.Sleep(200*time.Millisecond - time.Since(began) - 1)
+			if got := cl.index(); got != before {
+				t.Errorf("%v after the first: the log went on from %d to %d before the end", c.after, before, got)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if got := cl.index(); got != before+1 {
+				t.Errorf("%v after the first: at the end the log went on from %d to %d", c.after, before, got)
+			}
+		})
+	}
+}
+
+func TestAfterTheLastMomentThereIsTimeStandsStill(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		last := time.Unix(0, math.MaxInt64)
+		var off [3]atomic.Int64
+		for i := range off {
+			off[i].Store(int64(time.Until(last) - 20*time.Second))
+		}
+		c := startLeases(t, &off)
+		defer c.close()
+		c.hold(0, Hold{Key: "a", Seconds: 100})
+		for i := range c.nodes {
+			if !c.held(i, "a") {
+				t.Errorf("node %d does not show the key before the last moment", i)
+			}
+		}
+		time.Sleep(17 * time.Second)
+		for i := range off {
+			off[i].Add(int64(4 * time.Second)) // nobody waits for this moment
+		}
+		for range 3 {
+			for i := range c.nodes {
+				if c.held(i, "a") {
+					t.Errorf("node %d shows the key after the last moment", i)
+				}
+			}
+			c.hold(1, Hold{Key: "b", Seconds: 1})
+			time.Sleep(time.Minute)
+		}
+		c.converged()
 	})
 }

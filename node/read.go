@@ -10,7 +10,6 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/consensus"
-	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/readindex"
 )
@@ -65,8 +64,9 @@ func (n *Node) readLeading(ctx context.Context, c *core, calls []quorate.Call) [
 		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "a key has ended, and the log does not say so yet: %v", err))
 	}
 	// Log time is there, in the state of this node.
-	replies, overdue = n.machine.Read(calls, clock)
-	invariant.Must(!overdue, "log time is at what the clock said")
+	if replies, overdue = n.machine.Read(calls, clock); overdue {
+		return refuse(make([]quorate.Reply, len(calls)), errOverdue)
+	}
 	return replies
 }
 

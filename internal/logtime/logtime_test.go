@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func (h *host) clock(t *testing.T) *logtime.Clock {
 func (h *host) mustTell(t *testing.T, c *logtime.Clock, ahead time.Duration) {
 	t.Helper()
 	now := c.Now()
-	if got := now.Sub(time.Now()); got != ahead {
+	if got := time.Until(now); got != ahead {
 		t.Fatalf("log time is ahead by %v, want %v", got, ahead)
 	}
 	if now.Before(h.stamped) {
@@ -208,4 +209,118 @@ func TestRandomJumps(t *testing.T) {
 			t.Errorf("log time is %v behind", behind)
 		}
 	})
+}
+
+// A clock that never jumps, and is wrong all the same.
+func TestLogTimeGoesOnWithThePaceOfTimeThatPasses(t *testing.T) {
+	for _, pace := range []float64{100, 1.5, 1.01, 0.99, 0.5, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &host{agree: errNo}
+			c := h.clock(t)
+			h.mustTell(t, c, 0)
+			began := time.Now()
+			for range 60_000 { // a leader that stamps a hundred entries a second
+				time.Sleep(10 * time.Millisecond)
+				h.off = time.Duration(float64(time.Since(began)) * (pace - 1))
+				h.stamped = c.Now()
+			}
+			share := time.Since(began) / 1000
+			if off := time.Until(h.stamped).Abs(); off > logtime.JumpMax+share {
+				t.Errorf("with a clock of the pace %v log time is %v off after %v", pace, off, time.Since(began))
+			}
+			if asked := h.asked > 0; asked != (pace > 1) {
+				t.Errorf("with a clock of the pace %v the others were asked %d times", pace, h.asked)
+			}
+		})
+	}
+}
+
+// What clocks drift needs no agreement, however long it goes on.
+func TestAClockThatDriftsIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{agree: errNo}
+		c := h.clock(t)
+		h.mustTell(t, c, 0)
+		for range 365 * 24 {
+			time.Sleep(time.Hour)
+			h.off += 360 * time.Millisecond // 100 millionths
+			h.mustTell(t, c, h.off)
+		}
+		if h.asked > 0 {
+			t.Errorf("the others were asked %d times", h.asked)
+		}
+	})
+}
+
+// What the members have agreed on is where it is counted from.
+func TestAfterAnAgreementTheClockIsFollowedFromThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{}
+		c := h.clock(t)
+		h.mustTell(t, c, 0)
+		for range 20 { // a machine that is suspended again and again
+			h.off += 4 * time.Second
+			c.Now()
+			synctest.Wait()
+			h.mustTell(t, c, h.off)
+			time.Sleep(2 * time.Second)
+		}
+		if h.asked != 10 {
+			t.Errorf("the others were asked %d times", h.asked)
+		}
+	})
+}
+
+// Two whose clocks are fast take turns at leading, and nobody agrees with them.
+func TestEachProcessBringsLogTimeAheadOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{agree: errNo}
+		leaders := []*logtime.Clock{h.clock(t), h.clock(t)}
+		h.stamped = time.Now()
+		began := time.Now()
+		for turn := range 50 {
+			for range 100 {
+				time.Sleep(100 * time.Millisecond)
+				h.off = time.Until(h.stamped) + time.Second
+				h.stamped = leaders[turn%2].Now()
+			}
+		}
+		share := time.Since(began) / 1000
+		if ahead := time.Until(h.stamped); ahead > 2*logtime.JumpMax+share {
+			t.Errorf("after 50 changes of leaders log time is %v ahead", ahead)
+		}
+	})
+}
+
+func TestLogTimeIsNeverWhatCannotBeStored(t *testing.T) {
+	first, last := time.Unix(0, 1), time.Unix(0, math.MaxInt64)
+	for _, c := range []struct{ wall, want time.Time }{
+		{last.Add(-time.Minute), last},
+		{last.Add(time.Hour), last},
+		{time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC), first.Add(10 * time.Minute)},
+		{time.Time{}, first.Add(10 * time.Minute)},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			var stamped time.Time
+			clock := logtime.New(logtime.Config{
+				Wall:    func() time.Time { return c.wall.Add(time.Since(began)) },
+				Stamped: func() time.Time { return stamped },
+				Agree:   func(context.Context, time.Time) error { return errNo },
+				Log:     slog.New(slog.DiscardHandler),
+			})
+			defer clock.Close()
+			for range 11 {
+				now := clock.Now()
+				if now.Before(stamped) || !time.Unix(0, now.UnixNano()).Equal(now) {
+					t.Fatalf("with a clock at %v log time went from %v to %v", c.wall, stamped, now)
+				}
+				stamped = now
+				time.Sleep(time.Minute)
+			}
+			if off := stamped.Sub(c.want).Abs(); off > logtime.JumpMax+time.Second {
+				t.Errorf("with a clock at %v log time is %v in the end, want %v", c.wall, stamped, c.want)
+			}
+		})
+	}
 }

@@ -192,7 +192,7 @@ func (m *Machine) commit(batch *store.Batch, at standing) error {
 }
 
 // Sooner is closed when something in the state ends sooner than anything did
-// when Sooner was called.
+// when Sooner was called, or when it is better known when the first does.
 func (m *Machine) Sooner() <-chan struct{} { return m.sooner.heard() }
 
 // notice lets others hear of something. The zero notice is ready.
