@@ -11,10 +11,12 @@ import (
 const txnName = "TXN"
 
 // Txn runs calls of a service as one command: nobody sees a part of what they
-// do. A call in it goes by its name, which is that of its type unless it says
-// otherwise; what the calls come to has ResultsBytesMax bytes together. If all conditions hold it runs Then, and else it runs Else. It is all or
+// do. If all conditions hold it runs Then, and else it runs Else. It is all or
 // nothing: the first call that fails takes back the others, and its error is
 // that of the transaction.
+//
+// A call in it goes by its name, which is that of its Go type unless it says
+// otherwise. What the calls come to has ResultsBytesMax bytes together.
 type Txn struct {
 	If   []Condition
 	Then []Call
