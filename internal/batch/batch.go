@@ -3,7 +3,8 @@
 // A batch closes when the log has room for it, never on a timer: an idle node
 // sends a call alone and at once, a busy one fills batches by itself. What
 // waits is bounded in calls and in bytes; what is over the bound is refused at
-// once.
+// once. Whoever wants the time in the log and nothing else gets an entry without
+// calls, or shares the next one.
 //
 // It keeps one rule: an answer "not applied" is given only for a call that was
 // never proposed, or that the log surely refused. It does not know what a call

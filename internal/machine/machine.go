@@ -1,11 +1,13 @@
-// Package machine applies log entries to the state: it runs the commands of a
-// service in the order of the log, remembers the answers of calls that carry
-// an id, and answers queries.
+// Package machine applies log entries to the state: it removes what has ended,
+// runs the commands of a service in the order of the log, remembers the answers
+// of calls that carry an id, and answers queries.
 //
 // It keeps one rule: the same entries on the same state give the same state
 // and the same answers, on every node and however they are grouped. So nothing
 // here knows a clock, a random number or the order of a map, and a call that
-// this program does not know stops the node instead of being passed over.
+// this program does not know stops the node instead of being passed over. What
+// one entry may write, answer, look at and forget is bounded by what stands in
+// it, never by time or memory: a bound that changes is another service.
 //
 // It does not know raft, and it does not wait for anything.
 package machine
