@@ -44,6 +44,10 @@ func (n *Node) expire(ctx context.Context, c *core) {
 func (n *Node) endNext(ctx context.Context, c *core) time.Duration {
 	// Before the end: where it changes in between, Sooner tells.
 	due := store.Time(n.machine.Meta().Due)
+	// Before the end too: what had ended by then and is there still was more
+	// than one entry removes. Read after it, it might be of the very entry
+	// that removed this end.
+	reached := n.logTime()
 	end := n.machine.NextEnd()
 	if end.IsZero() {
 		return expireLook
@@ -53,10 +57,9 @@ func (n *Node) endNext(ctx context.Context, c *core) time.Duration {
 		return min(wait, expireLook, lookAgain(now.Sub(due)))
 	}
 	var err error
-	if n.logTime().Before(end) {
+	if reached.Before(end) {
 		err = n.reach(ctx, c, end)
 	} else {
-		// More has ended than one entry removes.
 		err = c.batch.Tick(ctx)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,6 +126,30 @@ func TestAKeyEndsAtTheSameInstantEverywhereAndCostsOneEntry(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if got := c.index(); got != before+1 {
 			t.Errorf("one key ended, and the log went on from %d to %d", before, got)
+		}
+	})
+}
+
+// However those who read at the end and the leader's own look at it meet.
+func TestEachOfManyEndsCostsOneEntry(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		c := startLeases(t, new([3]atomic.Int64))
+		defer c.close()
+		const keys = 200
+		c.hold(0, Hold{Key: "b", Seconds: 1e6}) // what is there already is there by now
+		before := c.index()
+		for range keys {
+			c.hold(0, Hold{Key: "a", Seconds: 1})
+			time.Sleep(time.Second)
+			var asking sync.WaitGroup
+			for i := range c.nodes {
+				asking.Go(func() { c.held(i, "a") })
+			}
+			asking.Wait()
+		}
+		time.Sleep(time.Minute)
+		if got, want := c.index(), before+2*keys; got != want {
+			t.Errorf("%d keys were put and ended, and the log went on from %d to %d, want %d", keys, before, got, want)
 		}
 	})
 }
