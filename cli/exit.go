@@ -12,11 +12,13 @@ import (
 // The exit codes. Each means one thing, for scripts to rely on.
 const (
 	exitOK          = 0
-	exitFailure     = 1 // the call or the node failed
-	exitUsage       = 2 // the command was not typed well, or its arguments are invalid
-	exitNotFound    = 3 // there is nothing under this key
-	exitUnavailable = 4 // nobody answers, no leader, copies too old, or the outcome is unknown
-	exitConflict    = 6 // the state is not what the call expects
+	exitFailure     = 1   // the call or the node failed
+	exitUsage       = 2   // the command was not typed well, or its arguments are invalid
+	exitNotFound    = 3   // there is nothing under this key
+	exitUnavailable = 4   // nobody answers, no leader, copies too old, or the outcome is unknown
+	exitConflict    = 6   // the state is not what the call expects
+	exitMissed      = 8   // bench: an objective of --slo was missed
+	exitInterrupted = 130 // bench: ended by an interrupt, as a shell tells it
 )
 
 // codeUsage is the code of an error in what was typed.

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"kv":               1,
 	"httpapi":          1,
 	"internal/entry":   1,
+	"internal/load":    1,
 	"internal/logtime": 1,
 	"internal/memory":  1,
 	"internal/wal":     1,
@@ -117,6 +118,8 @@ var alone = []struct {
 	rooms []string
 	tests bool // tests of any room may import it
 }{
+	{path: "github.com/HdrHistogram", rooms: []string{"internal/load"}},
+	{path: "github.com/jedib0t", rooms: []string{"cli"}},
 	{path: "github.com/hashicorp/raft", rooms: []string{"internal/consensus"}},
 	{path: "github.com/gin-gonic/gin", rooms: []string{"httpapi"}},
 	{path: "github.com/spf13", rooms: []string{"cli", "cmd/quorate"}},
