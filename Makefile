@@ -1,7 +1,7 @@
 # make check is all that CI runs; .ci/run is the one place that says what
 # that is, so that both are the same on every machine.
 
-.PHONY: check sim soak planted torture differ e2e
+.PHONY: check sim soak planted torture differ e2e bench
 
 HOURS ?= 8
 COMMANDS ?= 100000
@@ -35,3 +35,9 @@ differ:
 # nodes killed in between.
 e2e:
 	cd e2e && go test ./... -count=1 -timeout=30m -v -e2e=full
+
+# Quorate beside etcd, dragonboat and redis-server, in about a quarter of an
+# hour: tables, figures and a chart in bench/results. A first look:
+# make bench BENCH=-quick
+bench:
+	go -C bench run ./peers $(BENCH)
