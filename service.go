@@ -101,9 +101,13 @@ func (s *Service) Operations() []Operation { return s.operations }
 
 // Lookup finds the operation of a call: by its type if Do or Ask made it, and
 // else by its name.
-func (s *Service) Lookup(call Call) (*Operation, bool) {
-	if op, ok := s.byType[call.kind]; ok && call.kind != nil {
-		return op, true
+func (s *Service) Lookup(call Call) (*Operation, bool) { return s.lookup(&call) }
+
+func (s *Service) lookup(call *Call) (*Operation, bool) {
+	if call.kind != nil {
+		if op, ok := s.byType[call.kind]; ok {
+			return op, true
+		}
 	}
 	op, ok := s.byName[call.Name]
 	return op, ok
@@ -112,7 +116,7 @@ func (s *Service) Lookup(call Call) (*Operation, bool) {
 // Check says why a call may not go to the log, or nil. It returns the
 // operation too.
 func (s *Service) Check(call Call) (*Operation, error) {
-	op, ok := s.Lookup(call)
+	op, ok := s.lookup(&call)
 	if !ok {
 		return nil, Errorf(UnknownOperation, "service %s has no operation %.64q", s.name, call.Name)
 	}
@@ -151,41 +155,43 @@ func (o *Operation) checked(args [][]byte) (err error) {
 
 // Write makes an operation of a command type, as in Write[Take]("TAKE").
 func Write[C Command[R], R any](name string) Operation {
-	op, shape := newOperation[C, R](name)
+	op, maker := newOperation[C, R](name)
 	op.writes = true
 	op.apply = func(tx *Tx, args [][]byte) (Value, error) {
-		c, err := decode[C](shape, args)
+		c, err := maker.make(args)
 		if err != nil {
 			return Value{}, err
 		}
-		r, err := c.Apply(tx)
+		r, err := c.made.Apply(tx)
+		maker.giveBack(c)
 		if tx.err != nil || err != nil || tx.exhausted {
 			return Value{}, errors.Join(tx.err, tx.errExhausted(), err)
 		}
-		return ValueOf(r)
+		return valueFrom(r)
 	}
 	return op
 }
 
 // Read makes an operation of a query type, as in Read[Last]("LAST").
 func Read[Q Query[R], R any](name string) Operation {
-	op, shape := newOperation[Q, R](name)
+	op, maker := newOperation[Q, R](name)
 	op.read = func(view *View, args [][]byte) (Value, error) {
-		q, err := decode[Q](shape, args)
+		q, err := maker.make(args)
 		if err != nil {
 			return Value{}, err
 		}
-		r, err := q.Read(view)
+		r, err := q.made.Read(view)
+		maker.giveBack(q)
 		if err != nil || view.exhausted {
 			return Value{}, errors.Join(view.errExhausted(), err)
 		}
-		return ValueOf(r)
+		return valueFrom(r)
 	}
 	return op
 }
 
 // newOperation is what commands and queries have in common.
-func newOperation[C, R any](name string) (Operation, *shape) {
+func newOperation[C, R any](name string) (Operation, *maker[C]) {
 	op := Operation{name: name, kind: structType[C](), err: checkResult(reflect.TypeFor[R]())}
 	if op.kind.Kind() != reflect.Struct {
 		op.err = fmt.Errorf("%s is not a struct", op.kind)
@@ -196,28 +202,17 @@ func newOperation[C, R any](name string) (Operation, *shape) {
 		op.err = err
 		return op, nil
 	}
-	op.binds = shape
-	op.check = func(args [][]byte) error {
-		c, err := decode[C](shape, args)
-		if err != nil {
-			return err
-		}
-		// Check may have been written for the struct or for its pointer.
-		checker, ok := any(c).(Checker)
-		if !ok {
-			checker, ok = any(&c).(Checker)
-		}
-		if !ok {
-			return nil
-		}
-		return invalid(checker.Check())
-	}
-	return op, shape
+	maker := newMaker[C](shape)
+	op.binds, op.check = shape, maker.check
+	return op, maker
 }
 
 // invalid gives an error of Check a code where it has none.
 func invalid(err error) error {
-	if _, ok := errors.AsType[*Error](err); err == nil || ok {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
 	return Errorf(Invalid, "%v", err)
@@ -230,17 +225,6 @@ func structType[C any]() reflect.Type {
 		return t.Elem()
 	}
 	return t
-}
-
-// decode makes a command or query from arguments.
-func decode[C any](s *shape, args [][]byte) (C, error) {
-	var c C
-	v := reflect.ValueOf(&c).Elem()
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
-	}
-	return c, s.fill(v, args)
 }
 
 // Name is the name of the operation in its service.

@@ -22,8 +22,11 @@ func (id CallID) Session() (session string, number uint64, ok bool) {
 	if at <= 0 {
 		return "", 0, false
 	}
-	number, err := strconv.ParseUint(string(id[at+1:]), 10, 64)
-	if err != nil || number == 0 || SessionID(string(id[:at]), number) != id {
+	digits := string(id[at+1:])
+	number, err := strconv.ParseUint(digits, 10, 64)
+	// A number that is not zero has one decimal form without zeros in front, and
+	// ParseUint takes nothing but digits.
+	if err != nil || number == 0 || digits[0] == '0' {
 		return "", 0, false
 	}
 	return string(id[:at]), number, true

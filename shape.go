@@ -32,6 +32,9 @@ import (
 type shape struct {
 	name   string // of the type, in upper case
 	fields []field
+	// filled is how many of the fields, from the first, are set although there
+	// is no argument for them.
+	filled int
 }
 
 // field is one argument of an operation.
@@ -71,6 +74,9 @@ func shapeOf(t reflect.Type) (*shape, error) {
 			return nil, fmt.Errorf("%s: two fields have the name %q", t, name)
 		}
 		s.fields = append(s.fields, made)
+		if made.rest || made.preset != nil {
+			s.filled = len(s.fields)
+		}
 	}
 	shapes.Store(t, s)
 	return s, nil
@@ -169,42 +175,6 @@ func trim(args [][]byte) [][]byte {
 	return args
 }
 
-// fill sets the fields of a struct value from arguments.
-func (s *shape) fill(v reflect.Value, args [][]byte) error {
-	for i := range s.fields {
-		f := &s.fields[i]
-		if f.rest {
-			return f.fillRest(v.Field(f.index), args[min(i, len(args)):])
-		}
-		arg := f.preset
-		if i < len(args) && args[i] != nil {
-			arg = args[i]
-		}
-		if arg == nil {
-			continue
-		}
-		fv := v.Field(f.index)
-		if fv.Kind() == reflect.Pointer {
-			fv.Set(reflect.New(fv.Type().Elem()))
-			fv = fv.Elem()
-		}
-		if err := f.form.parse(fv, arg); err != nil {
-			return Errorf(Invalid, "argument %s %v", f.name, err)
-		}
-	}
-	return nil
-}
-
-func (f *field) fillRest(v reflect.Value, args [][]byte) error {
-	v.Set(reflect.MakeSlice(v.Type(), len(args), len(args)))
-	for i, arg := range args {
-		if err := f.form.parse(v.Index(i), arg); err != nil {
-			return Errorf(Invalid, "argument %s %v", f.name, err)
-		}
-	}
-	return nil
-}
-
 // surplus says that there are more arguments than fields.
 func (s *shape) surplus(args [][]byte) bool {
 	return len(args) > len(s.fields) && (len(s.fields) == 0 || !s.fields[len(s.fields)-1].rest)
@@ -242,9 +212,9 @@ func (s *shape) fromText(text [][]byte) ([][]byte, error) {
 type form struct {
 	// word names the type in messages.
 	word string
-	// parse sets v from an argument. Its errors, and those of fromText and
+	// parse sets a place from an argument. Its errors, and those of fromText and
 	// fromJSON, go behind the name of the argument: "is 7, not a bool".
-	parse func(v reflect.Value, arg []byte) error
+	parse func(v place, arg []byte, texts *texts) error
 	// format is the argument that v makes; never nil.
 	format func(v reflect.Value) []byte
 	// fromText is the argument for what a person typed.
@@ -304,9 +274,9 @@ func plainForm(t reflect.Type) (form, bool) {
 // bytesForm is strings and byte slices.
 var bytesForm = form{
 	word: "string",
-	parse: func(v reflect.Value, arg []byte) error {
+	parse: func(v place, arg []byte, texts *texts) error {
 		if v.Kind() == reflect.String {
-			v.SetString(string(arg))
+			v.SetString(texts.of(arg))
 		} else {
 			v.SetBytes(bytes.Clone(arg))
 		}
@@ -328,7 +298,7 @@ var bytesForm = form{
 // boolForm is bools.
 var boolForm = form{
 	word: "bool",
-	parse: func(v reflect.Value, arg []byte) error {
+	parse: func(v place, arg []byte, _ *texts) error {
 		b, err := strconv.ParseBool(string(arg))
 		if err != nil {
 			return fmt.Errorf("is %.40q, not a bool", arg)
@@ -373,8 +343,8 @@ func numberForm(word string, parse func(reflect.Value, []byte) error, format fun
 	return form{
 		word:   word,
 		format: format,
-		parse: func(v reflect.Value, arg []byte) error {
-			if err := parse(v, arg); err != nil {
+		parse: func(v place, arg []byte, _ *texts) error {
+			if err := parse(v.Value, arg); err != nil {
 				return numberError(err, fmt.Sprintf("%.40q", arg), article(word), t.Bits())
 			}
 			return nil
@@ -420,8 +390,8 @@ func parseFloat(v reflect.Value, arg []byte) error {
 // valueForm is Values, which as arguments are integers or strings.
 var valueForm = form{
 	word: "integer or string",
-	parse: func(v reflect.Value, arg []byte) error {
-		v.Set(reflect.ValueOf(parseValue(arg)))
+	parse: func(v place, arg []byte, texts *texts) error {
+		*v.value = parseValue(arg, texts)
 		return nil
 	},
 	format: func(v reflect.Value) []byte { return formatValue(v.Interface().(Value)) },
@@ -440,14 +410,14 @@ var valueForm = form{
 	},
 }
 
-func parseValue(arg []byte) Value {
+func parseValue(arg []byte, texts *texts) Value {
 	if len(arg) > 0 && arg[0] == 0 {
-		return BytesValue(arg[1:])
+		return BytesValue(texts.of(arg[1:]))
 	}
 	if n, ok := canonicalInt(arg); ok {
 		return IntValue(n)
 	}
-	return BytesValue(arg)
+	return BytesValue(texts.of(arg))
 }
 
 func formatValue(v Value) []byte {

@@ -88,10 +88,42 @@ type View struct {
 	overdue bool
 	// exhausted says that a scan was cut off because Visits ran out.
 	exhausted bool
+	// room is what is left of the newest piece of memory for Room, and roomBytes
+	// is how large that was.
+	room      []byte
+	roomBytes int
 }
 
 // NewView makes the view of a query. It is for those who write an Executor.
 func NewView(state ReadState, at Moment) *View { return &View{state: state, at: at} }
+
+// Reset makes v the view of another query, as NewView does, in the memory of one
+// that was answered.
+func (v *View) Reset(state ReadState, at Moment) {
+	room, size := v.room, v.roomBytes
+	*v = View{state: state, at: at, room: room, roomBytes: size}
+}
+
+// roomBytesMax is how large a piece of memory for Room is at most. All of it
+// stays as long as something that is in it.
+const roomBytesMax = 2 << 10
+
+// Room is an empty slice for size bytes, in which a key or a value of the state
+// can be put together. It is nobody else's, as if made, and costs less: many come
+// out of one piece of memory.
+func (v *View) Room(size int) []byte {
+	if size > len(v.room) {
+		if size > roomBytesMax/8 {
+			return make([]byte, 0, size)
+		}
+		// Twice as much each time: many a view is asked for one key only.
+		v.roomBytes = min(max(2*v.roomBytes, size), roomBytesMax)
+		v.room = make([]byte, v.roomBytes)
+	}
+	room := v.room[:0:size]
+	v.room = v.room[size:]
+	return room
+}
 
 // Get is the value under key, and whether there is one. The value must not be
 // modified.
@@ -219,6 +251,13 @@ type Tx struct {
 // NewTx makes the transaction of a command. It is for those who write an
 // Executor.
 func NewTx(state State, at Moment) *Tx { return &Tx{View: View{state: state, at: at}, state: state} }
+
+// Reset makes t the transaction of another command, as NewTx does, in the memory
+// of one that was answered.
+func (t *Tx) Reset(state State, at Moment) {
+	room, size := t.room, t.roomBytes
+	*t = Tx{View: View{state: state, at: at, room: room, roomBytes: size}, state: state}
+}
 
 // Set stores value under key, for good. The transaction keeps both slices. A
 // key that is empty or over KeyBytesMax or a value over ValueBytesMax makes the

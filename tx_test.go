@@ -55,6 +55,15 @@ var scripts = map[string]func(*quorate.Tx) (quorate.Value, error){
 	"more than a command may":    sizes(1024, quorate.TxBytesMax/16-1023, 16, nil),
 	"too large and then failing": sizes(0, 1, 1, quorate.Errorf("sold_out", "none left")),
 	"deletes an empty key":       func(tx *quorate.Tx) (quorate.Value, error) { tx.Delete(nil); return quorate.Value{}, nil },
+	"everything at once": func(tx *quorate.Tx) (quorate.Value, error) {
+		tx.Set(nil, nil)
+		collect(tx.Scan(nil, nil))
+		return quorate.UintValue(tx.Rand().Uint64()), nil
+	},
+	"writes and draws": func(tx *quorate.Tx) (quorate.Value, error) {
+		tx.Set([]byte("b"), []byte("2"))
+		return quorate.UintValue(tx.Rand().Uint64()), nil
+	},
 	"goes on after a limit": func(tx *quorate.Tx) (quorate.Value, error) {
 		tx.Set(nil, nil)
 		tx.Set([]byte("k"), nil)

@@ -170,6 +170,24 @@ func ValueOf(result any) (Value, error) {
 	return valueOf(reflect.ValueOf(result))
 }
 
+// valueFrom is ValueOf for a result whose type is known: it is not put into an
+// interface, which would allocate it.
+func valueFrom[R any](result R) (Value, error) {
+	switch r := any(&result).(type) {
+	case *Value:
+		return *r, nil
+	case *int64:
+		return IntValue(*r), nil
+	case *bool:
+		return BoolValue(*r), nil
+	case *string:
+		return BytesValue(*r), nil
+	case *[]byte:
+		return BytesValue(*r), nil
+	}
+	return ValueOf(result)
+}
+
 var valueType = reflect.TypeFor[Value]()
 
 func valueOf(r reflect.Value) (Value, error) {

@@ -9,7 +9,7 @@ type Delete struct{ Key Key }
 func (d Delete) Check() error { return check(d.Key) }
 
 // Apply implements quorate.Command.
-func (d Delete) Apply(tx *quorate.Tx) (bool, error) { return remove(tx, d.Key.name()), nil }
+func (d Delete) Apply(tx *quorate.Tx) (bool, error) { return remove(tx, d.Key.name(&tx.View)), nil }
 
 // remove deletes what is under a name, and says whether anything was.
 func remove(tx *quorate.Tx, name []byte) bool {
@@ -30,7 +30,7 @@ func (m MDelete) Check() error { return checkKeys(m.Keys) }
 func (m MDelete) Apply(tx *quorate.Tx) (int64, error) {
 	var count int64
 	for _, key := range m.Keys {
-		if remove(tx, key.name()) {
+		if remove(tx, key.name(&tx.View)) {
 			count++
 		}
 	}
@@ -46,7 +46,7 @@ func (g GetDel) Check() error { return check(g.Key) }
 
 // Apply implements quorate.Command.
 func (g GetDel) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	name := g.Key.name()
+	name := g.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err == nil && !found {
 		err = missing(g.Key)

@@ -40,7 +40,7 @@ func (e Expire) Apply(tx *quorate.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	name := e.Key.name()
+	name := e.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil || !found {
 		return false, err
@@ -82,7 +82,7 @@ func (t TTL) Check() error { return check(t.Key) }
 
 // Read implements quorate.Query.
 func (t TTL) Read(view *quorate.View) (Lifetime, error) {
-	name := t.Key.name()
+	name := t.Key.name(view)
 	if _, found := view.Get(name); !found {
 		return Lifetime{}, missing(t.Key)
 	}
@@ -104,7 +104,7 @@ func (p Persist) Check() error { return check(p.Key) }
 
 // Apply implements quorate.Command.
 func (p Persist) Apply(tx *quorate.Tx) (bool, error) {
-	name := p.Key.name()
+	name := p.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil || !found {
 		return false, err
@@ -139,7 +139,7 @@ func (g GetEx) Check() error {
 
 // Apply implements quorate.Command.
 func (g GetEx) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	name := g.Key.name()
+	name := g.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err == nil && !found {
 		err = missing(g.Key)

@@ -10,7 +10,7 @@ func (g Get) Check() error { return check(g.Key) }
 
 // Read implements quorate.Query.
 func (g Get) Read(view *quorate.View) (quorate.Value, error) {
-	value, found, err := read(view, g.Key.name())
+	value, found, err := read(view, g.Key.name(view))
 	if err == nil && !found {
 		err = missing(g.Key)
 	}
@@ -30,7 +30,7 @@ func (m MGet) Check() error { return checkKeys(m.Keys) }
 func (m MGet) Read(view *quorate.View) ([]quorate.Value, error) {
 	values, size := make([]quorate.Value, len(m.Keys)), 0
 	for i, key := range m.Keys {
-		value, _, err := read(view, key.name())
+		value, _, err := read(view, key.name(view))
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (e Exists) Check() error { return checkKeys(e.Keys) }
 func (e Exists) Read(view *quorate.View) (int64, error) {
 	var count int64
 	for _, key := range e.Keys {
-		if _, found := view.Get(key.name()); found {
+		if _, found := view.Get(key.name(view)); found {
 			count++
 		}
 	}
@@ -68,7 +68,7 @@ func (l Length) Check() error { return check(l.Key) }
 
 // Read implements quorate.Query.
 func (l Length) Read(view *quorate.View) (int64, error) {
-	value, _, err := read(view, l.Key.name())
+	value, _, err := read(view, l.Key.name(view))
 	return int64(len(value.String())), err
 }
 
@@ -85,7 +85,7 @@ func (r Range) Check() error { return check(r.Key) }
 
 // Read implements quorate.Query.
 func (r Range) Read(view *quorate.View) ([]byte, error) {
-	value, _, err := read(view, r.Key.name())
+	value, _, err := read(view, r.Key.name(view))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (v Version) Check() error { return check(v.Key) }
 
 // Read implements quorate.Query.
 func (v Version) Read(view *quorate.View) (uint64, error) {
-	name := v.Key.name()
+	name := v.Key.name(view)
 	record, found := view.Get(name)
 	if !found {
 		return 0, nil

@@ -23,7 +23,7 @@ func (i Inc) Check() error { return check(i.Key) }
 
 // Apply implements quorate.Command.
 func (i Inc) Apply(tx *quorate.Tx) (int64, error) {
-	name := i.Key.name()
+	name := i.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func (i IncFloat) Check() error {
 
 // Apply implements quorate.Command.
 func (i IncFloat) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	name := i.Key.name()
+	name := i.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil {
 		return quorate.Value{}, err

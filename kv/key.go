@@ -39,7 +39,6 @@ func (k Key) check() error {
 }
 
 // name is the key of the state under which the value stands.
-func (k Key) name() []byte {
-	name := make([]byte, 0, len(table)+len(k))
-	return append(append(name, table...), k...)
+func (k Key) name(view *quorate.View) []byte {
+	return append(append(view.Room(len(table)+len(k)), table...), k...)
 }

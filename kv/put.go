@@ -62,7 +62,7 @@ func (p *Put) end(tx *quorate.Tx) (moment, error) {
 
 // admit returns what is under the key, or why it may not be replaced.
 func (p *Put) admit(tx *quorate.Tx) (quorate.Value, error) {
-	value, found, err := read(&tx.View, p.Key.name())
+	value, found, err := read(&tx.View, p.Key.name(&tx.View))
 	switch {
 	case err != nil:
 		return quorate.Value{}, err
@@ -75,7 +75,7 @@ func (p *Put) admit(tx *quorate.Tx) (quorate.Value, error) {
 }
 
 func (p *Put) store(tx *quorate.Tx, end moment) {
-	name := p.Key.name()
+	name := p.Key.name(&tx.View)
 	switch {
 	case p.TTL != nil || p.Until != nil:
 		storeUntil(tx, name, p.Value, end)
@@ -136,7 +136,7 @@ func (m MPut) key(i int) Key { return Key(m.Pairs[i].String()) }
 // Apply implements quorate.Command.
 func (m MPut) Apply(tx *quorate.Tx) (int64, error) {
 	for i := 0; given(m.NX) && i < len(m.Pairs); i += 2 {
-		value, found, err := read(&tx.View, m.key(i).name())
+		value, found, err := read(&tx.View, m.key(i).name(&tx.View))
 		if err != nil {
 			return 0, err
 		}
@@ -145,7 +145,7 @@ func (m MPut) Apply(tx *quorate.Tx) (int64, error) {
 		}
 	}
 	for i := 0; i < len(m.Pairs); i += 2 {
-		store(tx, m.key(i).name(), m.Pairs[i+1])
+		store(tx, m.key(i).name(&tx.View), m.Pairs[i+1])
 	}
 	return int64(len(m.Pairs) / 2), nil
 }
@@ -171,7 +171,7 @@ func (c Cas) Check() error {
 
 // Apply implements quorate.Command.
 func (c Cas) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	name := c.Key.name()
+	name := c.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil {
 		return quorate.Value{}, err

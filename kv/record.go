@@ -95,21 +95,22 @@ func unknownForm(name []byte) error {
 	return quorate.Errorf(quorate.Internal, "the record of key %.64q has a form that this version does not know", name[len(table):])
 }
 
-// encode makes the record of a value, an integer or a string.
-func encode(value quorate.Value, revision uint64) []byte {
+// encode makes the record of a value, an integer or a string, as this command
+// writes it.
+func encode(tx *quorate.Tx, value quorate.Value) []byte {
 	if value.Kind() == quorate.Int {
-		record := make([]byte, 0, 1+binary.MaxVarintLen64+integerBytes)
-		record = binary.AppendUvarint(append(record, kindInt|flagRevision), revision)
+		record := tx.Room(1 + binary.MaxVarintLen64 + integerBytes)
+		record = binary.AppendUvarint(append(record, kindInt|flagRevision), tx.Revision())
 		return binary.LittleEndian.AppendUint64(record, uint64(value.Int()))
 	}
-	record := make([]byte, 0, 1+binary.MaxVarintLen64+len(value.Text()))
-	record = binary.AppendUvarint(append(record, kindBytes|flagRevision), revision)
+	record := tx.Room(1 + binary.MaxVarintLen64 + len(value.Text()))
+	record = binary.AppendUvarint(append(record, kindBytes|flagRevision), tx.Revision())
 	return append(record, value.Text()...)
 }
 
 // store puts a value under a name, for good.
 func store(tx *quorate.Tx, name []byte, value quorate.Value) {
-	tx.Set(name, encode(value, tx.Revision()))
+	tx.Set(name, encode(tx, value))
 }
 
 // storeUntil puts a value under a name until log time reaches end. If it is
@@ -119,13 +120,13 @@ func storeUntil(tx *quorate.Tx, name []byte, value quorate.Value, end moment) {
 		tx.Delete(name)
 		return
 	}
-	tx.SetUntil(name, encode(value, tx.Revision()), time.UnixMilli(int64(end)))
+	tx.SetUntil(name, encode(tx, value), time.UnixMilli(int64(end)))
 }
 
 // change puts another value under a name. What was there ended when it did,
 // and so does this.
 func change(tx *quorate.Tx, name []byte, value quorate.Value) {
-	tx.Replace(name, encode(value, tx.Revision()))
+	tx.Replace(name, encode(tx, value))
 }
 
 // moment is a time as the operations give it and show it: milliseconds since

@@ -22,7 +22,7 @@ func (r Rename) Check() error {
 
 // Apply implements quorate.Command.
 func (r Rename) Apply(tx *quorate.Tx) (bool, error) {
-	from, to := r.Key.name(), r.To.name()
+	from, to := r.Key.name(&tx.View), r.To.name(&tx.View)
 	value, found, err := read(&tx.View, from)
 	if err == nil && !found {
 		err = missing(r.Key)
@@ -64,7 +64,7 @@ func (c Copy) Check() error {
 
 // Apply implements quorate.Command.
 func (c Copy) Apply(tx *quorate.Tx) (bool, error) {
-	from, to := c.Key.name(), c.To.name()
+	from, to := c.Key.name(&tx.View), c.To.name(&tx.View)
 	value, found, err := read(&tx.View, from)
 	if err != nil || !found {
 		return false, err
@@ -80,7 +80,7 @@ func (c Copy) Apply(tx *quorate.Tx) (bool, error) {
 // own.
 func carry(tx *quorate.Tx, from, to []byte, value quorate.Value) {
 	if end, ends := tx.End(from); ends {
-		tx.SetUntil(to, encode(value, tx.Revision()), end)
+		tx.SetUntil(to, encode(tx, value), end)
 		return
 	}
 	store(tx, to, value)

@@ -179,10 +179,10 @@ type span struct{ prefix, after Key }
 
 // scan yields names and records of the span.
 func (s span) scan(view *quorate.View) iter.Seq2[[]byte, []byte] {
-	start := s.prefix.name()
+	start := s.prefix.name(view)
 	end := behind(start)
 	if s.after != "" && s.after >= s.prefix {
-		start = append(s.after.name(), 0)
+		start = append(s.after.name(view), 0)
 	}
 	return view.Scan(start, end)
 }

@@ -14,7 +14,7 @@ func (a Append) Check() error { return check(a.Key, a.Value) }
 
 // Apply implements quorate.Command.
 func (a Append) Apply(tx *quorate.Tx) (int64, error) {
-	name := a.Key.name()
+	name := a.Key.name(&tx.View)
 	value, found, err := read(&tx.View, name)
 	if err != nil {
 		return 0, err
@@ -50,7 +50,7 @@ func (s SetRange) Check() error {
 
 // Apply implements quorate.Command.
 func (s SetRange) Apply(tx *quorate.Tx) (int64, error) {
-	name := s.Key.name()
+	name := s.Key.name(&tx.View)
 	value, _, err := read(&tx.View, name)
 	if err != nil {
 		return 0, err

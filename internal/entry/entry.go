@@ -35,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/quorate/quorate"
@@ -91,23 +92,31 @@ func Append(dst []byte, h Header, calls []quorate.Call) []byte {
 // Decode is the other way round from Append. The calls share the bytes of
 // data.
 func Decode(data []byte) (Header, []quorate.Call, error) {
-	if len(data) < headerBytes {
-		return Header{}, nil, errShort
-	}
-	if data[0] != version || data[1] != kindCalls {
-		return Header{}, nil, fmt.Errorf("entry of version %d and kind %d: %w", data[0], data[1], ErrNewer)
-	}
-	h := Header{
-		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(data[2:]))),
-		Seed: binary.LittleEndian.Uint64(data[10:]),
+	h, err := readHeader(data)
+	if err != nil {
+		return Header{}, nil, err
 	}
 	dry := reader{data: data[headerBytes:], dry: true}
 	dry.calls()
 	if err := dry.end("call"); err != nil {
 		return Header{}, nil, err
 	}
-	r := reader{data: data[headerBytes:], args: make([][]byte, dry.argsSeen)}
+	r := reader{data: dry.data, args: make([][]byte, dry.argsSeen)}
+	r.ids.Grow(dry.idBytes)
 	return h, r.calls(), r.err
+}
+
+func readHeader(data []byte) (Header, error) {
+	if len(data) < headerBytes {
+		return Header{}, errShort
+	}
+	if data[0] != version || data[1] != kindCalls {
+		return Header{}, fmt.Errorf("entry of version %d and kind %d: %w", data[0], data[1], ErrNewer)
+	}
+	return Header{
+		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(data[2:]))),
+		Seed: binary.LittleEndian.Uint64(data[10:]),
+	}, nil
 }
 
 // HeaderBytes bounds what an entry holds besides its calls.
@@ -178,17 +187,14 @@ func ReadCalls(data []byte) ([]quorate.Call, []byte, error) {
 		return nil, nil, dry.err
 	}
 	r := reader{data: data, args: make([][]byte, dry.argsSeen)}
+	r.ids.Grow(dry.idBytes)
 	calls := r.calls()
 	return calls, data[r.at:], r.err
 }
 
 // calls takes a count and calls.
 func (r *reader) calls() []quorate.Call {
-	count := r.count(callBytesMin)
-	if count > CallsMax {
-		r.fail(fmt.Errorf("%d calls are over the limit of %d", count, CallsMax))
-		return nil
-	}
+	count := r.callCount()
 	var calls []quorate.Call
 	if !r.dry {
 		calls = make([]quorate.Call, count)
@@ -206,6 +212,16 @@ func (r *reader) calls() []quorate.Call {
 	return calls
 }
 
+// callCount takes a count of calls, which is 0 if it is wrong.
+func (r *reader) callCount() int {
+	count := r.count(callBytesMin)
+	if count > CallsMax {
+		r.fail(fmt.Errorf("%d calls are over the limit of %d", count, CallsMax))
+		return 0
+	}
+	return count
+}
+
 // call decodes one call into c, which a dry reader does not have. The name of
 // the call before it is used again where it is the same, which it mostly is.
 func (r *reader) call(c *quorate.Call, before string) string {
@@ -217,7 +233,7 @@ func (r *reader) call(c *quorate.Call, before string) string {
 	name := r.bytes(int(r.byte()))
 	var id string
 	if flags&flagID != 0 {
-		id = r.string(int(r.byte()))
+		id = r.id(int(r.byte()))
 	}
 	var age uint64
 	if flags&flagAge != 0 {
@@ -245,6 +261,7 @@ func (r *reader) arguments(n int) [][]byte {
 	first := r.argsSeen
 	r.argsSeen += n
 	if r.dry {
+		r.argsMost = max(r.argsMost, n)
 		for range n {
 			r.optional()
 		}
@@ -269,8 +286,13 @@ type reader struct {
 	dry bool
 	// argsSeen counts the arguments of the calls so far.
 	argsSeen int
+	// argsMost is how many one call has at most, idBytes how much all ids are:
+	// the first time finds it out.
+	argsMost, idBytes int
 	// args is room for the arguments of all calls.
 	args [][]byte
+	// ids is room for all ids.
+	ids strings.Builder
 }
 
 func (r *reader) fail(err error) {
@@ -317,8 +339,10 @@ func (r *reader) uint64() uint64 {
 // count is a number of things of at least size bytes each. It is never more
 // than can follow.
 func (r *reader) count(size int) int {
-	n := r.uvarint()
-	if n > uint64(r.left()/size) {
+	n, left := r.uvarint(), uint64(r.left())
+	// No division, which takes longer than all else here. A number that is not
+	// over left does not overflow.
+	if n > left || n*uint64(size) > left {
 		r.fail(errShort)
 		return 0
 	}
@@ -355,6 +379,18 @@ func (r *reader) string(n int) string {
 		return ""
 	}
 	return string(b)
+}
+
+// id takes n bytes as a string that stands beside those of the other calls.
+func (r *reader) id(n int) string {
+	b := r.bytes(n)
+	if r.dry {
+		r.idBytes += len(b)
+		return ""
+	}
+	from := r.ids.Len()
+	r.ids.Write(b)
+	return r.ids.String()[from:]
 }
 
 // text takes a uvarint length and bytes, as a string.

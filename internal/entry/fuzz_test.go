@@ -134,7 +134,9 @@ func FuzzDecode(f *testing.F) {
 	for name := range golden {
 		f.Add(mustReadHex(f, name))
 	}
+	var memory entry.Calls
 	f.Fuzz(func(t *testing.T, data []byte) {
+		mustDecodeTheSame(t, &memory, data)
 		mustAllocateLittle(t, data, func() int { return decodeEntry(data) })
 		mustAllocateLittle(t, data, func() int { return decodeCalls(data) })
 		header, calls, err := entry.Decode(data)
@@ -211,6 +213,26 @@ func BenchmarkDecode(b *testing.B) {
 			for b.Loop() {
 				if _, _, err := entry.Decode(data); err != nil {
 					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCalls goes through an entry without keeping it.
+func BenchmarkCalls(b *testing.B) {
+	for name, n := range sizes {
+		b.Run(name, func(b *testing.B) {
+			data := entry.Append(nil, entry.Header{Time: time.Unix(1, 0), Seed: 2}, increments(n))
+			var calls entry.Calls
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := calls.Open(data); err != nil {
+					b.Fatal(err)
+				}
+				for calls.Left() > 0 {
+					calls.Next()
 				}
 			}
 		})

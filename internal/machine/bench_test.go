@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"github.com/quorate/quorate/kv"
 )
 
-func benchMachine(b *testing.B, limits machine.Limits) *machine.Machine {
+func benchMachine(b testing.TB, limits machine.Limits) *machine.Machine {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s, err := store.Open(store.Options{FS: vfs.Default, Dir: b.TempDir(), Log: log})
@@ -27,26 +28,79 @@ func benchMachine(b *testing.B, limits machine.Limits) *machine.Machine {
 
 const callsEach = 64
 
-// BenchmarkApply applies entries of 64 increments of 100,000 counters. With
-// ids, the window is such that forgetting goes on all the time.
+// benchEntries is entries of n calls each, to be applied over and over: an entry
+// is 18 bytes of a header, which hold its time, and its calls.
+func benchEntries(n int, call func(i int) quorate.Call) [][]byte {
+	const keys = 100_000
+	entries := make([][]byte, max(keys/n, 1))
+	for i := range entries {
+		calls := make([]quorate.Call, n)
+		for j := range calls {
+			calls[j] = call((i*n + j) * 7919 % keys)
+		}
+		entries[i] = entry.Append(nil, entry.Header{Seed: 1}, calls)
+	}
+	return entries
+}
+
+func benchKey(i int) []byte { return fmt.Appendf(nil, "counter/%06d", i) }
+
+// BenchmarkApply applies entries of puts and increments to 100,000 keys or to
+// one, a thousand entries a second.
 func BenchmarkApply(b *testing.B) {
-	for _, ids := range []bool{false, true} {
-		b.Run(map[bool]string{false: "plain", true: "ids"}[ids], func(b *testing.B) {
+	work := []struct {
+		name string
+		call func(i int) quorate.Call
+	}{
+		{"put", func(i int) quorate.Call {
+			return quorate.Call{Name: "PUT", Args: [][]byte{benchKey(i), []byte("value")}}
+		}},
+		{"inc", func(i int) quorate.Call { return quorate.Call{Name: "INC", Args: [][]byte{benchKey(i)}} }},
+		{"hot", func(int) quorate.Call { return quorate.Call{Name: "INC", Args: [][]byte{benchKey(1)}} }},
+	}
+	for _, w := range work {
+		for _, n := range []int{1, callsEach, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", w.name, n), func(b *testing.B) {
+				m := benchMachine(b, machine.DefaultLimits)
+				entries := benchEntries(n, w.call)
+				index := uint64(0)
+				b.ReportAllocs()
+				for b.Loop() {
+					data := entries[index%uint64(len(entries))]
+					index++
+					binary.LittleEndian.PutUint64(data[2:], index*uint64(time.Millisecond))
+					_, err := m.Apply([]machine.Entry{{Index: index, Term: 1, Data: data}})
+					must(b, err)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/call")
+			})
+		}
+	}
+}
+
+// BenchmarkOnce applies entries of 64 increments with an id, of a session or
+// alone. The window is such that forgetting goes on all the time.
+func BenchmarkOnce(b *testing.B) {
+	for _, session := range []bool{false, true} {
+		b.Run(map[bool]string{false: "alone", true: "session"}[session], func(b *testing.B) {
 			m := benchMachine(b, machine.Limits{Window: time.Second, RememberedMax: 1 << 20})
 			calls := make([]quorate.Call, callsEach)
-			index := uint64(0)
+			data, index := []byte(nil), uint64(0)
 			b.ReportAllocs()
 			for b.Loop() {
+				b.StopTimer()
 				index++
 				for i := range calls {
-					n := int(index)*callsEach + i
-					calls[i] = quorate.Call{Name: "INC", Args: [][]byte{fmt.Appendf(nil, "counter/%06d", n*7919%100_000)}}
-					if ids {
+					n := index*callsEach + uint64(i)
+					calls[i] = quorate.Call{Name: "INC", Args: [][]byte{benchKey(int(n) * 7919 % 100_000)}}
+					if session {
+						calls[i].ID, calls[i].Settled = quorate.SessionID("0123456789abcdef", n), n-callsEach+1
+					} else {
 						calls[i].ID = quorate.CallID(fmt.Sprintf("%032d", n))
 					}
 				}
-				// A thousand entries a second.
-				data := entry.Append(nil, entry.Header{Time: time.UnixMilli(int64(index))}, calls)
+				data = entry.Append(data[:0], entry.Header{Time: time.UnixMilli(int64(index))}, calls)
+				b.StartTimer()
 				_, err := m.Apply([]machine.Entry{{Index: index, Term: 1, Data: data}})
 				must(b, err)
 			}

@@ -44,6 +44,8 @@ type Machine struct {
 	// has looked yet. Only Apply and Swap touch it. Invariant: it changes what
 	// is read, and never what comes of it.
 	oldest []byte
+	// room is what applying uses again and again. Only Apply touches it.
+	room room
 	// sooner is told when something ends sooner than was known.
 	sooner notice
 }
@@ -155,11 +157,12 @@ func (m *Machine) Apply(entries []Entry) ([][]quorate.Reply, error) {
 	replies := make([][]quorate.Reply, len(entries))
 	at := standing{meta: m.store.Meta(), oldest: m.oldest}
 	batch := m.store.Begin()
+	defer m.room.letGo()
 	for i, e := range entries {
 		if e.Index <= at.meta.Index {
 			continue
 		}
-		run := &run{standing: at, machine: m, batch: batch, entry: e}
+		run := run{standing: at, machine: m, batch: batch, entry: e, room: &m.room}
 		if err := run.apply(); err != nil {
 			return nil, fmt.Errorf("apply entry %d: %w", e.Index, err)
 		}
@@ -222,122 +225,10 @@ func (n *notice) tell() {
 	}
 }
 
-// standing is where a state stands.
-type standing struct {
-	meta   store.Meta
-	oldest []byte // as in Machine
-}
-
-// run is one entry being applied.
-type run struct {
-	standing
-	machine *Machine
-	batch   *store.Batch
-	entry   Entry
-	seed    uint64
-	begun   int // bytes of the batch when the first call began
-	// answered is the bytes of the replies so far, visits how many keys scans
-	// may yet show.
-	answered, visits int
-	replies          []quorate.Reply
-}
-
-func (r *run) apply() error {
-	header, calls, err := entry.Decode(r.entry.Data)
-	if err != nil {
-		return err
-	}
-	r.batch.BeginEntry(r.meta.Hash, r.entry.Index)
-	r.meta.Index, r.meta.Term = r.entry.Index, r.entry.Term
-	r.meta.Time = max(r.meta.Time, header.Time.UnixNano())
-	r.seed = header.Seed
-	r.batch.Expire(r.meta.Time, expireMin+2*len(calls))
-	r.batch.Keep()
-	r.forget(forgetMin + 2*len(calls))
-	r.begun, r.visits = r.batch.Bytes(), visitsMax
-	r.replies = make([]quorate.Reply, len(calls))
-	for i, call := range calls {
-		if r.replies[i], err = r.call(call, i); err != nil {
-			return err
-		}
-		r.answered += replyBytes(r.replies[i])
-	}
-	r.meta.Hash, r.meta.Endings = r.batch.EntryHash(), r.batch.Endings()
-	return r.batch.Err()
-}
-
-// call answers one call. The error, other than that of the reply, stops the
-// node.
-func (r *run) call(call quorate.Call, position int) (quorate.Reply, error) {
-	op, ok := r.machine.service.Lookup(call)
-	if !ok {
-		return quorate.Reply{}, fmt.Errorf("operation %.64q of service %s is %w",
-			call.Name, r.machine.service.Name(), entry.ErrNewer)
-	}
-	if op.Newer(call.Args) {
-		return quorate.Reply{}, fmt.Errorf("%d arguments of operation %s are %w", len(call.Args), call.Name, entry.ErrNewer)
-	}
-	switch {
-	case call.ID != "":
-		return r.once(op, call, position)
-	}
-	if err := r.full(op); err != nil {
-		return r.refuse(err), nil
-	}
-	reply := r.perform(op, call, position)
-	r.batch.Keep()
-	return reply, nil
-}
-
-// perform runs one call. An error leaves no trace of it in the batch.
-func (r *run) perform(op *quorate.Operation, call quorate.Call, position int) quorate.Reply {
-	if op.Writes() {
-		return r.command(op, call, position)
-	}
-	return r.machine.query(op, call, quorate.NewView(store.DataOf{Batch: r.batch}, r.moment(position)))
-}
-
-// refuse answers a call that was not run.
-func (r *run) refuse(err error) quorate.Reply { return quorate.Reply{Index: r.meta.Index, Err: err} }
-
-// full says why a call is not run any more in this entry, or nil. It goes by
-// nothing but the entry and the state before it: it is the same on every node.
-func (r *run) full(op *quorate.Operation) error {
-	switch {
-	case op.Writes() && r.batch.Bytes()-r.begun >= entryBytesMax:
-		return quorate.Errorf(quorate.Overloaded, "the calls before this one write more than %d bytes; send it again", entryBytesMax)
-	case r.answered >= answersBytesMax:
-		return quorate.Errorf(quorate.Overloaded, "the answers of the calls before this one take more than %d bytes; send it again", answersBytesMax)
-	case r.visits == 0:
-		return quorate.Errorf(quorate.Overloaded, "the calls before this one look at more than %d keys; send it again", visitsMax)
-	}
-	return nil
-}
-
-// replyBytes is about how many bytes a reply takes in memory.
-func replyBytes(reply quorate.Reply) int {
-	const replyBytes = 96
-	size := replyBytes + reply.Value.Size()
-	if e, ok := errors.AsType[*quorate.Error](reply.Err); ok {
-		size += len(e.Message) + e.Value.Size()
-	}
-	return size
-}
-
-// command runs one command. An error leaves no trace of it in the batch.
-func (r *run) command(op *quorate.Operation, call quorate.Call, position int) quorate.Reply {
-	value, err := op.Apply(quorate.NewTx(store.DataOf{Batch: r.batch}, r.moment(position)), call.Args)
-	reply := r.machine.answer(op, r.meta.Index, value, err)
-	if reply.Err != nil {
-		r.batch.Undo()
-	}
-	return reply
-}
-
 // answer is what an operation came to. A result that no other node could read
 // is an error instead.
 func (m *Machine) answer(op *quorate.Operation, index uint64, value quorate.Value, err error) quorate.Reply {
-	if quorate.CodeOf(err) == quorate.Panicked {
+	if err != nil && quorate.CodeOf(err) == quorate.Panicked {
 		m.log.Error("an operation panicked; it left no trace", "operation", op.Name(), "index", index, "panic", errors.Unwrap(err))
 	}
 	reply := quorate.Reply{Value: value, Index: index, Err: err}
@@ -345,19 +236,6 @@ func (m *Machine) answer(op *quorate.Operation, index uint64, value quorate.Valu
 		return quorate.Reply{Index: index, Err: quorate.Errorf(quorate.Failed, "the result of %s has no form: %v", op.Name(), err)}
 	}
 	return reply
-}
-
-// moment is where in the log the call at a position runs. Each call has a
-// seed of its own.
-func (r *run) moment(position int) quorate.Moment {
-	return quorate.Moment{
-		Index:    r.meta.Index,
-		Position: position,
-		Time:     time.Unix(0, r.meta.Time),
-		Seed:     r.seed + uint64(position),
-		Due:      store.Time(r.batch.Endings().Due),
-		Visits:   &r.visits,
-	}
 }
 
 // Read answers queries on the state as it is now, all on the same. The
@@ -373,20 +251,22 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 	at := quorate.Moment{Index: meta.Index, Time: time.Unix(0, meta.Time), Due: store.Time(meta.Due), Clock: clock}
 	replies = make([]quorate.Reply, len(calls))
 	answered := 0
-	for i, call := range calls {
+	var view quorate.View
+	for i := range calls {
+		call := &calls[i]
 		if answered >= answersBytesMax {
 			replies[i].Err = quorate.Errorf(quorate.Overloaded,
 				"the answers of the queries before this one take more than %d bytes; send it again", answersBytesMax)
 			continue
 		}
-		op, ok := m.service.Lookup(call)
+		op, ok := m.service.Lookup(*call)
 		if !ok || op.Writes() {
 			replies[i].Err = quorate.Errorf(quorate.UnknownOperation, "service %s has no query %.64q", m.service.Name(), call.Name)
 			continue
 		}
-		view := quorate.NewView(state, at)
-		replies[i] = m.query(op, call, view)
-		answered += replyBytes(replies[i])
+		view.Reset(state, at)
+		replies[i] = m.query(op, call, &view)
+		answered += replyBytes(&replies[i])
 		overdue = overdue || view.Overdue()
 	}
 	if err := errors.Join(state.Err(), state.Close()); err != nil {
@@ -395,7 +275,7 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 	return replies, overdue
 }
 
-func (m *Machine) query(op *quorate.Operation, call quorate.Call, view *quorate.View) quorate.Reply {
+func (m *Machine) query(op *quorate.Operation, call *quorate.Call, view *quorate.View) quorate.Reply {
 	value, err := op.Read(view, call.Args)
 	return m.answer(op, view.Index(), value, err)
 }

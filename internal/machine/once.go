@@ -40,41 +40,42 @@ const (
 // in a slice with commands: asked again behind the effects of those, they would
 // see what comes after them. The error, other than that of the reply, stops the
 // node.
-func (r *run) once(op *quorate.Operation, call quorate.Call, position int) (quorate.Reply, error) {
-	if session, number, ok := call.ID.Session(); ok && call.Settled > 0 {
-		return r.inSession(op, call, position, session, number)
+func (r *run) once(op *quorate.Operation, call *quorate.Call) (quorate.Reply, error) {
+	session, number, ok := call.ID.Session()
+	if ok && call.Settled > 0 {
+		return r.inSession(op, call, session, number)
 	}
-	print := fingerprint(call)
-	if known, ok := r.known(call.ID); ok {
+	print := r.fingerprint(call)
+	if known, ok := r.known(call.ID, session, number); ok {
 		return r.again(known, print)
 	}
-	reply, record := r.first(op, call, position, print)
+	reply, record := r.first(op, call, print)
 	if record != nil {
 		r.batch.Set(store.Remembered, []byte(call.ID), record)
-		r.batch.Set(store.Ages, r.age(position), []byte(call.ID))
+		r.batch.Set(store.Ages, r.age(), r.kept([]byte(call.ID)))
 		r.meta.Remembered++
 		r.batch.Keep()
 	}
 	return reply, nil
 }
 
-// known is what is remembered of an id. Whether a call says what is settled or
-// not, its id is the same.
-func (r *run) known(id quorate.CallID) (record []byte, ok bool) {
+// known is what is remembered of an id, and of the call of a session if it is
+// the id of one. Whether a call says what is settled or not, its id is the same.
+func (r *run) known(id quorate.CallID, session string, number uint64) (record []byte, ok bool) {
 	if r.meta.Remembered > 0 {
 		if record, ok = r.batch.Get(store.Remembered, []byte(id)); ok {
 			return record, true
 		}
 	}
-	if session, number, inSession := id.Session(); inSession && r.meta.Sessions > 0 {
-		return r.batch.Get(store.Sessions, sessionKey(session, number))
+	if session != "" && r.meta.Sessions > 0 {
+		return r.batch.Get(store.Sessions, r.sessionKey(session, number))
 	}
 	return nil, false
 }
 
 // first runs a call with an id for the first time. The record is what to
 // remember of it; it is nil if the call was refused, which leaves no trace.
-func (r *run) first(op *quorate.Operation, call quorate.Call, position int, print []byte) (reply quorate.Reply, record []byte) {
+func (r *run) first(op *quorate.Operation, call *quorate.Call, print fingerprint) (reply quorate.Reply, record []byte) {
 	if err := r.full(op); err != nil {
 		return r.refuse(err), nil
 	}
@@ -82,14 +83,12 @@ func (r *run) first(op *quorate.Operation, call quorate.Call, position int, prin
 		return r.refuse(quorate.Errorf(quorate.Overloaded,
 			"%d answers of calls with an id are remembered, which is the limit; try later", known)), nil
 	}
-	reply = r.perform(op, call, position)
-	record = append([]byte{rememberedVersion}, print...)
-	record = entry.AppendReply(record, reply)
+	reply = r.perform(op, call)
+	record = r.remember(print, reply)
 	if len(record) > quorate.ValueBytesMax && !op.Writes() {
 		// It changed nothing, so it may be answered. A retry is told why it is
 		// not: it must not be asked anew behind what stands behind it.
-		record = append([]byte{rememberedVersion}, print...)
-		return reply, entry.AppendReply(record, r.refuse(quorate.Errorf(quorate.TooLarge,
+		return reply, r.remember(print, r.refuse(quorate.Errorf(quorate.TooLarge,
 			"the answer was too large to be remembered: ask anew, under another id")))
 	}
 	if len(record) > quorate.ValueBytesMax {
@@ -100,12 +99,30 @@ func (r *run) first(op *quorate.Operation, call quorate.Call, position int, prin
 	return reply, record
 }
 
+// kept is a copy of data for a batch to keep, in memory as commands take it for
+// what they store.
+func (r *run) kept(data []byte) []byte { return append(r.tx.Room(len(data)), data...) }
+
+// recordKept is up to how long a record is put together in the same memory as
+// the one before.
+const recordKept = 64 << 10
+
+// remember is the record of a reply.
+func (r *run) remember(print fingerprint, reply quorate.Reply) []byte {
+	if cap(r.record) > recordKept {
+		r.record = nil
+	}
+	r.record = append(append(r.record[:0], rememberedVersion), print[:]...)
+	r.record = entry.AppendReply(r.record, reply)
+	return r.kept(r.record)
+}
+
 // again gives the first answer once more.
-func (r *run) again(known, print []byte) (quorate.Reply, error) {
+func (r *run) again(known []byte, print fingerprint) (quorate.Reply, error) {
 	if len(known) < rememberedHead || known[0] != rememberedVersion {
 		return quorate.Reply{}, fmt.Errorf("a remembered answer is %w", entry.ErrNewer)
 	}
-	if !bytes.Equal(known[1:rememberedHead], print) {
+	if !bytes.Equal(known[1:rememberedHead], print[:]) {
 		return r.refuse(quorate.Errorf(quorate.IDReused, "this call id belongs to another call")), nil
 	}
 	reply, err := entry.ReadReply(known[rememberedHead:])
@@ -146,16 +163,22 @@ func (r *run) forget(count int) {
 // timeOf is the log time in the key of a call in the Ages space.
 func timeOf(age []byte) int64 { return int64(binary.BigEndian.Uint64(age)) }
 
-// age is the key of a call in the Ages space.
-func (r *run) age(position int) []byte {
-	key := make([]byte, 0, ageBytes)
-	key = binary.BigEndian.AppendUint64(key, uint64(r.meta.Time))
-	key = binary.BigEndian.AppendUint64(key, r.meta.Index)
-	return binary.BigEndian.AppendUint32(key, uint32(position))
+// age is the key of the call in the Ages space. It stays until the next key.
+func (r *run) age() []byte {
+	r.key = binary.BigEndian.AppendUint64(r.key[:0], uint64(r.meta.Time))
+	r.key = binary.BigEndian.AppendUint64(r.key, r.meta.Index)
+	r.key = binary.BigEndian.AppendUint32(r.key, uint32(r.at.Position))
+	return r.key
 }
 
 // fingerprint tells calls apart by what they ask for.
-func fingerprint(call quorate.Call) []byte {
-	sum := sha256.Sum256(entry.AppendCalls(nil, []quorate.Call{{Name: call.Name, Args: call.Args}}))
-	return sum[:fingerprintBytes]
+type fingerprint [fingerprintBytes]byte
+
+func (r *run) fingerprint(call *quorate.Call) fingerprint {
+	if cap(r.record) > recordKept {
+		r.record = nil
+	}
+	r.record = entry.AppendCalls(r.record[:0], []quorate.Call{{Name: call.Name, Args: call.Args}})
+	sum := sha256.Sum256(r.record)
+	return fingerprint(sum[:fingerprintBytes])
 }

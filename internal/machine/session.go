@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -51,7 +52,7 @@ type session struct {
 
 // inSession answers a call of a session: the first time by running it, again
 // with the first answer, and not at all once it is settled.
-func (r *run) inSession(op *quorate.Operation, call quorate.Call, position int, name string, number uint64) (quorate.Reply, error) {
+func (r *run) inSession(op *quorate.Operation, call *quorate.Call, name string, number uint64) (quorate.Reply, error) {
 	s, err := r.session(name)
 	if err != nil {
 		return quorate.Reply{}, err
@@ -60,19 +61,19 @@ func (r *run) inSession(op *quorate.Operation, call quorate.Call, position int, 
 		return r.refuse(&quorate.Error{Code: quorate.IDReused, Outcome: quorate.Unknown,
 			Message: "the session of this call has said that it was answered, and the answer is forgotten"}), nil
 	}
-	print := fingerprint(call)
-	known, again := r.known(call.ID)
+	print := r.fingerprint(call)
+	known, again := r.known(call.ID, name, number)
 	if again || s.age != nil || r.meta.Remembered+r.meta.Sessions < r.machine.limits.RememberedMax {
 		// Also where the call is refused: what is forgotten makes room. But a
 		// session that is not known yet would take some.
-		r.settle(s, call.Settled, position)
+		r.settle(s, call.Settled)
 	}
 	if again {
 		return r.again(known, print)
 	}
-	reply, record := r.first(op, call, position, print)
+	reply, record := r.first(op, call, print)
 	if record != nil {
-		r.batch.Set(store.Sessions, sessionKey(name, number), record)
+		r.batch.Set(store.Sessions, r.sessionKey(name, number), record)
 		r.meta.Sessions++
 		r.batch.Keep()
 	}
@@ -82,7 +83,7 @@ func (r *run) inSession(op *quorate.Operation, call quorate.Call, position int, 
 // session is where a session stands.
 func (r *run) session(name string) (session, error) {
 	s := session{name: name}
-	record, ok := r.batch.Get(store.Sessions, sessionKey(name, 0))
+	record, ok := r.batch.Get(store.Sessions, r.sessionKey(name, 0))
 	if !ok {
 		return s, nil
 	}
@@ -96,7 +97,7 @@ func (r *run) session(name string) (session, error) {
 
 // settle forgets the answers of calls below a number, now and then and not too
 // many at once, and keeps the session young.
-func (r *run) settle(s session, below uint64, position int) {
+func (r *run) settle(s session, below uint64) {
 	young := s.age != nil && timeOf(s.age) > r.meta.Time-int64(r.machine.limits.Window)/renewals
 	if below < s.settled+settledStep && young {
 		return
@@ -110,9 +111,9 @@ func (r *run) settle(s session, below uint64, position int) {
 	} else {
 		r.batch.Delete(store.Ages, s.age)
 	}
-	age := append(r.age(position), 0)
+	age := append(bytes.Clone(r.age()), 0)
 	record := binary.LittleEndian.AppendUint64([]byte{sessionVersion}, s.settled)
-	r.batch.Set(store.Sessions, sessionKey(s.name, 0), append(record, age...))
+	r.batch.Set(store.Sessions, r.sessionKey(s.name, 0), append(record, age...))
 	r.batch.Set(store.Ages, age, []byte(s.name))
 	r.batch.Keep()
 	// What is forgotten takes nothing from the calls behind.
@@ -126,8 +127,9 @@ func (r *run) forgetSettled(s session, below uint64) uint64 {
 	if below-first <= settledNear {
 		// A scan would put all writes of the entry in order first.
 		for number := first; number < below; number++ {
-			if _, ok := r.batch.Get(store.Sessions, sessionKey(s.name, number)); ok {
-				r.dropSessionKey(sessionKey(s.name, number))
+			key := r.sessionKey(s.name, number)
+			if _, ok := r.batch.Get(store.Sessions, key); ok {
+				r.dropSessionKey(key)
 			}
 		}
 		return below
@@ -159,16 +161,23 @@ func (r *run) endSession(age []byte, name string, count int) int {
 		}
 		r.dropSessionKey(key)
 	}
-	r.dropSessionKey(sessionKey(name, 0))
+	r.dropSessionKey(r.sessionKey(name, 0))
 	r.batch.Delete(store.Ages, age)
 	return count - 1
 }
 
 // sessionKey is where in the Sessions space a call of a session is remembered.
-func sessionKey(name string, number uint64) []byte {
-	key := make([]byte, 0, 1+len(name)+8)
-	key = append(append(key, byte(len(name))), name...)
-	return binary.BigEndian.AppendUint64(key, number)
+func sessionKey(name string, number uint64) []byte { return appendSessionKey(nil, name, number) }
+
+// sessionKey is the same, and stays until the next key.
+func (r *run) sessionKey(name string, number uint64) []byte {
+	r.key = appendSessionKey(r.key[:0], name, number)
+	return r.key
+}
+
+func appendSessionKey(dst []byte, name string, number uint64) []byte {
+	dst = append(append(dst, byte(len(name))), name...)
+	return binary.BigEndian.AppendUint64(dst, number)
 }
 
 // sessionEnd is behind all keys of a session.
