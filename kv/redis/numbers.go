@@ -27,7 +27,8 @@ func numberCommands() []respapi.Command {
 
 // step is INCR key, or DECR key.
 func step(by string) func(args [][]byte) (quorate.Call, error) {
-	return func(args [][]byte) (quorate.Call, error) { return call("INC", args[0], []byte(by), yes) }
+	made := []byte(by) // shared: nobody modifies the bytes of a call
+	return func(args [][]byte) (quorate.Call, error) { return call("INC", args[0], made, yes) }
 }
 
 // incrBy is INCRBY key increment.

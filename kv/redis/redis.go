@@ -74,6 +74,15 @@ func valueArg(text []byte) []byte {
 	return text
 }
 
+// keyAndValue is a key and a text as arguments, of which the text is a
+// quorate.Value. Nearly all of them are as they arrived.
+func keyAndValue(args [][]byte) [][]byte {
+	if len(args[1]) > 0 && args[1][0] == 0 {
+		return [][]byte{args[0], valueArg(args[1])}
+	}
+	return args
+}
+
 // yes is an option that is on.
 var yes = []byte{'1'}
 

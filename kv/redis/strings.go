@@ -12,13 +12,13 @@ func stringCommands() []respapi.Command {
 	refused := known{quorate.Conflict, resp.IntValue(0)}
 	return []respapi.Command{
 		{Name: "GET", Call: operation("GET"), Reply: answer(text, notFound)},
-		{Name: "SET", Call: set, Reply: setReply},
+		{Name: "SET", Call: set, Reply: setReply()},
 		{Name: "SETNX", Call: setNX, Reply: answer(always(resp.IntValue(1)), refused)},
 		{Name: "SETEX", Call: setFor("setex", seconds), Reply: answer(always(ok()), failing(quorate.Overflow, errExpireTime("setex")))},
 		{Name: "PSETEX", Call: setFor("psetex", milliseconds), Reply: answer(always(ok()), failing(quorate.Overflow, errExpireTime("psetex")))},
 		{Name: "GETSET", Call: getSet, Reply: answer(text)},
 		{Name: "GETDEL", Call: operation("GETDEL"), Reply: answer(text, notFound)},
-		{Name: "GETEX", Call: getEx, Reply: getExReply},
+		{Name: "GETEX", Call: getEx, Reply: getExReply()},
 		{Name: "MGET", Call: operation("MGET"), Reply: answer(texts)},
 		{Name: "MSET", Call: mset("mset", nil), Reply: answer(always(ok()))},
 		{Name: "MSETNX", Call: mset("msetnx", yes), Reply: answer(always(resp.IntValue(1)), refused)},
@@ -32,7 +32,7 @@ func stringCommands() []respapi.Command {
 // set is SET key value [options].
 func set(args [][]byte) (quorate.Call, error) {
 	if len(args) == 2 {
-		return call("PUT", args[0], valueArg(args[1]))
+		return call("PUT", keyAndValue(args)...)
 	}
 	o, err := readOptions(args[2:], false)
 	if err != nil {
@@ -49,13 +49,17 @@ func set(args [][]byte) (quorate.Call, error) {
 	return call(name, args[0], valueArg(args[1]), ttl, until, on(o.nx), on(o.xx), on(o.keepTTL))
 }
 
-// setReply answers OK or nothing, and with GET what was there before.
-func setReply(args [][]byte, reply quorate.Reply) resp.Value {
-	success, refused := ok(), null
-	if o, err := readOptions(args[2:], false); err == nil && o.get {
-		success, refused = text(reply.Value), text(conflicting(reply.Err))
+// setReply answers OK or nothing, and with GET what was there before. What it
+// answers to most calls is made once.
+func setReply() func(args [][]byte, reply quorate.Reply) resp.Value {
+	overflow := failing(quorate.Overflow, errExpireTime("set"))
+	plain := answer(always(ok()), known{quorate.Conflict, null}, overflow)
+	return func(args [][]byte, reply quorate.Reply) resp.Value {
+		if o, err := readOptions(args[2:], false); err != nil || !o.get {
+			return plain(args, reply)
+		}
+		return answer(text, known{quorate.Conflict, text(conflicting(reply.Err))}, overflow)(args, reply)
 	}
-	return answer(always(success), known{quorate.Conflict, refused}, failing(quorate.Overflow, errExpireTime("set")))(args, reply)
 }
 
 // setNX is SETNX key value.
@@ -76,7 +80,7 @@ func setFor(command string, unit unit) func(args [][]byte) (quorate.Call, error)
 
 // getSet is GETSET key value.
 func getSet(args [][]byte) (quorate.Call, error) {
-	return call("GETPUT", args[0], valueArg(args[1]))
+	return call("GETPUT", keyAndValue(args)...)
 }
 
 // getEx is GETEX key [options]. Redis looks at the expire time only where there
@@ -94,14 +98,18 @@ func getEx(args [][]byte) (quorate.Call, error) {
 	return call("GETEX", args[0], ttl, until, on(o.persist))
 }
 
-func getExReply(args [][]byte, reply quorate.Reply) resp.Value {
-	of := text
-	if o, err := readOptions(args[1:], true); err == nil {
-		if _, _, err = o.end.args("getex"); err != nil {
-			of = always(respapi.Failure(err))
+func getExReply() func(args [][]byte, reply quorate.Reply) resp.Value {
+	notFound := known{quorate.NotFound, null}
+	overflow := failing(quorate.Overflow, errExpireTime("getex"))
+	plain := answer(text, notFound, overflow)
+	return func(args [][]byte, reply quorate.Reply) resp.Value {
+		if o, err := readOptions(args[1:], true); err == nil {
+			if _, _, err = o.end.args("getex"); err != nil {
+				return answer(always(respapi.Failure(err)), notFound, overflow)(args, reply)
+			}
 		}
+		return plain(args, reply)
 	}
-	return answer(of, known{quorate.NotFound, null}, failing(quorate.Overflow, errExpireTime("getex")))(args, reply)
 }
 
 // mset is MSET key value …, or MSETNX.
@@ -121,7 +129,7 @@ func mset(command string, nx []byte) func(args [][]byte) (quorate.Call, error) {
 
 // appendText is APPEND key value.
 func appendText(args [][]byte) (quorate.Call, error) {
-	return call("APPEND", args[0], valueArg(args[1]))
+	return call("APPEND", keyAndValue(args)...)
 }
 
 // getRange is GETRANGE key start end.
