@@ -15,7 +15,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate"
@@ -61,6 +60,13 @@ type Batcher struct {
 	propose Propose
 	now     func() time.Time
 	workers sync.WaitGroup
+	// waiters holds a *waiter.
+	waiters sync.Pool
+
+	// taking guards what of a waiter says so. Nobody holds it for longer than it
+	// takes to encode an entry; whoever holds mu may lock it, but not the other
+	// way round.
+	taking sync.Mutex
 
 	// mu guards what follows.
 	mu     sync.Mutex
@@ -73,20 +79,29 @@ type Batcher struct {
 
 // waiter is calls of one caller that go into one entry together.
 type waiter struct {
-	calls []quorate.Call
+	calls []quorate.Call // not read once done has told, or the caller took them
 	bytes int
 	// taken says who decides: the worker that proposes the calls, or the
-	// caller who gave up before. Whoever sets it first.
-	taken atomic.Bool
+	// caller who gave up before. Whoever sets it first. Guarded by taking.
+	taken bool
 	// replies are the answers, or err is why there are none.
 	replies []quorate.Reply
 	err     error
-	done    chan struct{} // closed when replies or err is set
+	done    chan struct{} // has room for one, which tells that replies or err is set
+}
+
+// take says that whoever asks is the first, and decides from then on. The caller
+// holds taking.
+func (w *waiter) take() bool {
+	first := !w.taken
+	w.taken = true
+	return first
 }
 
 // New starts a batcher. It stamps entries with the time that now tells.
 func New(propose Propose, now func() time.Time) *Batcher {
 	b := &Batcher{propose: propose, now: now}
+	b.waiters.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 	b.wake.L = &b.mu
 	for range inFlight {
 		b.workers.Go(b.work)
@@ -107,8 +122,7 @@ func (b *Batcher) Close() {
 // Do proposes calls in their order and returns the answer to each. Calls that
 // do not fit one entry go in several, one after the other; where one of them
 // fails the rest is not tried. If ctx ends first, the calls that were not
-// proposed yet never will be; the bytes of the others may still be read after
-// Do has returned, so nobody may modify them.
+// proposed yet never will be. Once Do has returned nobody reads the calls.
 func (b *Batcher) Do(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 	replies := make([]quorate.Reply, 0, len(calls))
 	for len(calls) > 0 {
@@ -157,25 +171,44 @@ func (b *Batcher) do(ctx context.Context, calls []quorate.Call, size int) ([]quo
 	if ctx.Err() != nil {
 		return nil, late()
 	}
-	w := &waiter{calls: calls, bytes: size, done: make(chan struct{})}
+	w := b.waiters.Get().(*waiter)
+	w.calls, w.bytes = calls, size
 	if err := b.enqueue(w); err != nil {
+		b.release(w)
 		return nil, err
 	}
 	select {
 	case <-w.done:
-		return w.replies, w.err
+		return b.release(w)
 	case <-ctx.Done():
 	}
-	if w.taken.CompareAndSwap(false, true) {
-		return nil, late()
+	if b.giveUp(w) {
+		return nil, late() // it still stands in the queue
 	}
 	select {
 	case <-w.done: // in the same moment; the answer is worth more
-		return w.replies, w.err
+		return b.release(w)
 	default:
 	}
 	return nil, &quorate.Error{Code: quorate.Unavailable, Outcome: quorate.Unknown,
 		Message: "the deadline passed while the call was being replicated"}
+}
+
+// release is what came of a waiter that nobody but the caller knows any more. It
+// serves the next.
+func (b *Batcher) release(w *waiter) ([]quorate.Reply, error) {
+	replies, err := w.replies, w.err
+	*w = waiter{done: w.done}
+	b.waiters.Put(w)
+	return replies, err
+}
+
+// giveUp says that the calls of a waiter will not be proposed. If not, they
+// were read already.
+func (b *Batcher) giveUp(w *waiter) bool {
+	b.taking.Lock()
+	defer b.taking.Unlock()
+	return w.take()
 }
 
 func late() error {
@@ -203,12 +236,13 @@ func closing() error { return quorate.Errorf(quorate.Unavailable, "the node is c
 
 // work proposes one batch after the other.
 func (b *Batcher) work() {
+	var room []quorate.Call
 	for {
 		batch, open := b.next()
 		if !open {
 			return
 		}
-		b.run(batch)
+		room = b.run(batch, room)
 	}
 }
 
@@ -241,35 +275,29 @@ func (b *Batcher) next() ([]*waiter, bool) {
 
 // refuse answers all that waits. The caller holds mu.
 func (b *Batcher) refuse() {
+	b.taking.Lock()
+	defer b.taking.Unlock()
 	for _, w := range b.queue {
-		if w.taken.CompareAndSwap(false, true) {
+		if w.take() {
 			w.answer(nil, closing())
 		}
 	}
 	b.queue, b.calls, b.bytes = nil, 0, 0
 }
 
-// run proposes one batch and hands the answers out.
-func (b *Batcher) run(batch []*waiter) {
-	var calls []quorate.Call
-	taken := batch[:0]
-	for _, w := range batch {
-		if w.taken.CompareAndSwap(false, true) {
-			taken = append(taken, w)
-			calls = append(calls, w.calls...)
-		}
-	}
+// run proposes one batch and hands the answers out. It returns room for the
+// calls of the next.
+func (b *Batcher) run(batch []*waiter, room []quorate.Call) []quorate.Call {
+	taken, data, calls := b.take(batch, room)
 	if len(taken) == 0 {
-		return
+		return calls
 	}
-	data := make([]byte, 0, size(taken))
-	data = entry.Append(data, entry.Header{Time: b.now(), Seed: rand.Uint64()}, calls)
 	replies, err := b.propose(data)
 	if err != nil {
 		for _, w := range taken {
 			w.answer(nil, err)
 		}
-		return
+		return emptied(calls)
 	}
 	invariant.Must(len(replies) == len(calls), "%d answers came to %d calls", len(replies), len(calls))
 	for _, w := range taken {
@@ -277,6 +305,39 @@ func (b *Batcher) run(batch []*waiter) {
 		w.answer(replies[:n:n], nil)
 		replies = replies[n:]
 	}
+	return emptied(calls)
+}
+
+// take takes what of a batch its callers did not, and encodes it. From then on
+// nobody reads the bytes of its calls.
+func (b *Batcher) take(batch []*waiter, room []quorate.Call) (taken []*waiter, data []byte, calls []quorate.Call) {
+	b.taking.Lock()
+	defer b.taking.Unlock()
+	taken, calls = batch[:0], room
+	for _, w := range batch {
+		if w.take() {
+			taken = append(taken, w)
+			calls = append(calls, w.calls...)
+		}
+	}
+	if len(taken) == 0 {
+		return nil, nil, calls
+	}
+	data = make([]byte, 0, size(taken))
+	return taken, entry.Append(data, entry.Header{Time: b.now(), Seed: rand.Uint64()}, calls), calls
+}
+
+// roomCallsMax bounds the room for the calls of a batch that is kept for the
+// next: 90 bytes each are 360 KiB.
+const roomCallsMax = 4 << 10
+
+// emptied is room for the calls of the next batch.
+func emptied(calls []quorate.Call) []quorate.Call {
+	if cap(calls) > roomCallsMax {
+		return nil
+	}
+	clear(calls) // what they hold must not outlive them
+	return calls[:0]
 }
 
 func size(batch []*waiter) int {
@@ -289,5 +350,5 @@ func size(batch []*waiter) int {
 
 func (w *waiter) answer(replies []quorate.Reply, err error) {
 	w.replies, w.err = replies, err
-	close(w.done)
+	w.done <- struct{}{} // from here on the waiter is the caller's
 }

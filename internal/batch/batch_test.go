@@ -296,6 +296,41 @@ func TestDeadlineBeforeTheProposalIsNotAppliedAndAfterItUnknown(t *testing.T) {
 
 func must(deadline time.Time, _ bool) time.Time { return deadline }
 
+// Whoever gave up may use the memory of the calls again at once, whether they
+// are on their way or not.
+func TestCallsBelongToTheCallerAgainOnceDoHasReturned(t *testing.T) {
+	l := &raftLog{t: t}
+	b := batch.New(l.propose, time.Now)
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			sent := slices.Repeat([]quorate.Call{call("a")}, 100)
+			for round := range 200 {
+				for i := range sent {
+					sent[i].Args[0][0] = 'a'
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				go cancel()
+				for _, r := range b.Do(ctx, sent) {
+					if r.Err == nil && r.Value.Text() != "a" {
+						t.Errorf("round %d: the answer is %q", round, r.Value.Text())
+					}
+				}
+				for i := range sent {
+					sent[i].Args[0][0] = 'b'
+				}
+			}
+		})
+	}
+	callers.Wait()
+	b.Close()
+	for _, text := range slices.Concat(l.seen()...) {
+		if text != "a" {
+			t.Fatalf("the log got %q, which its caller had given up", text)
+		}
+	}
+}
+
 func TestDeadlineBetweenTwoEntriesOfOneCaller(t *testing.T) {
 	inBubble(t, func(t *testing.T, l *raftLog, b *batch.Batcher) {
 		ctx, cancel := context.WithCancel(t.Context())
