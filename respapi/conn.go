@@ -213,7 +213,9 @@ func (c *conn) failed(cmd *command, err error) {
 type output struct {
 	net   net.Conn
 	bytes []byte
-	// buffers is where bytes comes from, and goes to when all is written.
+	// buffer is where bytes comes from, and buffers where that comes from; both
+	// go back when all is written. It is nil while there are no bytes.
+	buffer  *buffer
 	buffers *sync.Pool
 	// deadline is the one that is set.
 	deadline time.Time
@@ -228,7 +230,8 @@ type buffer struct{ bytes []byte }
 // room is what answers are appended to.
 func (o *output) room() []byte {
 	if o.bytes == nil {
-		o.bytes = o.buffers.Get().(*buffer).bytes
+		o.buffer = o.buffers.Get().(*buffer)
+		o.bytes = o.buffer.bytes
 	}
 	return o.bytes
 }
@@ -237,7 +240,7 @@ func (o *output) room() []byte {
 // did not take the first is not waited for with each of the others.
 func (o *output) write() error {
 	if len(o.bytes) == 0 || o.lost != nil {
-		o.bytes = nil
+		o.bytes, o.buffer = nil, nil
 		return o.lost
 	}
 	// It is moved only when half of it is over, because each time costs.
@@ -247,9 +250,10 @@ func (o *output) write() error {
 	}
 	_, o.lost = o.net.Write(o.bytes)
 	if cap(o.bytes) <= 2*outputBytesMax {
-		o.buffers.Put(&buffer{o.bytes[:0]})
+		o.buffer.bytes = o.bytes[:0]
+		o.buffers.Put(o.buffer)
 	}
-	o.bytes = nil
+	o.bytes, o.buffer = nil, nil
 	return o.lost
 }
 

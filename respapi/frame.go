@@ -223,7 +223,9 @@ func (s *Server) executeFrames(frames []*frame) {
 		calls = append(calls, f.calls...)
 		timeout = max(timeout, f.timeout)
 	}
-	replies := s.execute(calls, timeout)
+	ctx, cancel := context.WithTimeout(s.base, timeout)
+	defer cancel()
+	replies := s.execute(ctx, calls)
 	for _, f := range frames {
 		f.replies, replies = replies[:len(f.calls)], replies[len(f.calls):]
 	}

@@ -38,6 +38,9 @@ func portionAfter(portion, calls, bytes, most int) int {
 // pipeline is the calls that wait to be run together. Either there are singles
 // or frames.
 type pipeline struct {
+	// list is room that singles come from, and go to when they are answered; nil
+	// while there are none.
+	list    *list
 	singles []single
 	// age is what all of the singles tolerate: a node takes the least for all, so
 	// that an exact one would have none answered where there is no leader.
@@ -82,7 +85,8 @@ func (c *conn) gather(cmd *command, args [][]byte, with options) {
 		one.refused = one.with(with)
 	}
 	if p.singles == nil {
-		p.singles, p.age = c.server.singles.Get().(*list).singles, with.read
+		p.list, p.age = c.server.singles.Get().(*list), with.read
+		p.singles = p.list.singles
 	}
 	p.singles = append(p.singles, one)
 }
@@ -159,7 +163,7 @@ func (c *conn) runSingles() {
 			calls = append(calls, p.singles[i].call)
 		}
 	}
-	replies := c.server.execute(calls, c.server.config.Timeout)
+	replies := c.execute(calls)
 	bytes, next := 0, 0
 	for i := range p.singles {
 		one := &p.singles[i]
@@ -178,17 +182,22 @@ func (c *conn) runSingles() {
 	}
 	p.portion = portionAfter(p.portion, len(p.singles), bytes, portionMax)
 	clear(p.singles) // what they hold must not outlive them
-	c.server.singles.Put(&list{p.singles[:0]})
-	p.singles = nil
+	p.list.singles = p.singles[:0]
+	c.server.singles.Put(p.list)
+	p.list, p.singles = nil, nil
 }
 
-// execute runs calls, if there are any.
-func (s *Server) execute(calls []quorate.Call, timeout time.Duration) []quorate.Reply {
+// execute runs calls, if there are any, for as long as calls may take.
+func (c *conn) execute(calls []quorate.Call) []quorate.Reply {
 	if len(calls) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(s.base, timeout)
-	defer cancel()
+	s := c.server
+	return s.execute(s.shares.begin(s.base, c.id, s.config.Timeout), calls)
+}
+
+// execute runs calls until ctx ends.
+func (s *Server) execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
 	replies := s.config.Executor.Execute(ctx, calls)
 	invariant.Must(len(replies) == len(calls), "an executor answers each call")
 	return replies

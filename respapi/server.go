@@ -32,6 +32,7 @@ type Server struct {
 	// base is what all calls run under; cancel ends it.
 	base   context.Context
 	cancel context.CancelFunc
+	shares shares
 	// draining says that the server shuts down.
 	draining atomic.Bool
 	serving  sync.WaitGroup // one for each connection

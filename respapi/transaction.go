@@ -176,7 +176,7 @@ func watchKeys(c *conn, args [][]byte) {
 		c.value(Failure(refusal("more than %d keys cannot be watched", watchedMax)))
 		return
 	}
-	for i, reply := range c.server.execute(calls, c.server.config.Timeout) {
+	for i, reply := range c.execute(calls) {
 		if reply.Err != nil && !stands(quorate.CodeOf(reply.Err)) {
 			c.value(Failure(ofQuery(reply.Err)))
 			return
