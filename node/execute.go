@@ -27,9 +27,8 @@ const (
 // it changed, are tried again until then; so are those of which that is not
 // known if they carry an id.
 func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
-	replies := make([]quorate.Reply, len(calls))
 	if !n.calls.add() {
-		return refuse(replies, closed())
+		return refuse(make([]quorate.Reply, len(calls)), closed())
 	}
 	defer n.calls.remove()
 	if _, ok := ctx.Deadline(); !ok {
@@ -37,11 +36,8 @@ func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Repl
 		defer cancel()
 		ctx = bounded
 	}
-	sound, positions := n.check(calls, replies)
-	for i, reply := range n.persist(ctx, sound) {
-		replies[positions[i]] = reply
-	}
-	return replies
+	sound, refused := n.check(calls)
+	return refused.among(n.persist(ctx, sound))
 }
 
 func closed() *quorate.Error { return quorate.Errorf(quorate.Unavailable, "the node is closing") }
@@ -54,33 +50,73 @@ func refuse(replies []quorate.Reply, err error) []quorate.Reply {
 	return replies
 }
 
-// check answers the calls that are not well formed, and returns the others,
-// under the names of their operations, with their positions.
-func (n *Node) check(calls []quorate.Call, replies []quorate.Reply) (sound []quorate.Call, positions []int) {
-	sound, positions = make([]quorate.Call, 0, len(calls)), make([]int, 0, len(calls))
-	for i, call := range calls {
-		op, err := n.service.Check(call)
-		if err != nil {
-			replies[i].Err = err
+// refusals are the calls of a slice that are not well formed, with their
+// positions in it, which rise. There are mostly none.
+type refusals []refusal
+
+type refusal struct {
+	position int
+	err      error
+}
+
+// check finds out which calls are not well formed, and returns the others under
+// the names of their operations. If it is all of them under these names already,
+// as from a door, that is the slice itself.
+func (n *Node) check(calls []quorate.Call) (sound []quorate.Call, refused refusals) {
+	sound = calls
+	same := true
+	for i := range calls {
+		op, err := n.service.Check(calls[i])
+		if same && err == nil && calls[i].Name == op.Name() {
 			continue
 		}
+		if same {
+			same, sound = false, append(make([]quorate.Call, 0, len(calls)), calls[:i]...)
+		}
+		if err != nil {
+			refused = append(refused, refusal{i, err})
+			continue
+		}
+		call := calls[i]
 		call.Name = op.Name()
-		sound, positions = append(sound, call), append(positions, i)
+		sound = append(sound, call)
 	}
-	return sound, positions
+	return sound, refused
+}
+
+// among is the replies to a whole slice, by those to its other calls.
+func (refused refusals) among(replies []quorate.Reply) []quorate.Reply {
+	if len(refused) == 0 {
+		return replies
+	}
+	all := make([]quorate.Reply, 0, len(replies)+len(refused))
+	for _, r := range refused {
+		before := r.position - len(all)
+		all = append(all, replies[:before]...)
+		all, replies = append(all, quorate.Reply{Err: r.err}), replies[before:]
+	}
+	return append(all, replies...)
 }
 
 // persist tries calls in their order until each has an answer that stays or
 // ctx ends.
 func (n *Node) persist(ctx context.Context, calls []quorate.Call) []quorate.Reply {
-	replies := make([]quorate.Reply, 0, len(calls))
-	// doubted says of a call that an attempt at it may yet take effect.
-	doubted := make([]bool, len(calls))
-	wait := retryMin
+	var (
+		replies []quorate.Reply
+		// doubted says of a call that an attempt at it may yet take effect.
+		doubted []bool
+		wait    = retryMin
+	)
 	for len(calls) > 0 {
 		changed := n.changed()
 		tried := calls[:part(calls)]
 		answered := n.try(ctx, tried, changed)
+		if replies == nil {
+			if n.settle(tried, answered) == len(calls) {
+				return answered // at the first attempt, as nearly always
+			}
+			replies, doubted = make([]quorate.Reply, 0, len(calls)), make([]bool, len(calls))
+		}
 		n.suspect(tried, answered, doubted)
 		settled := n.settle(tried, answered)
 		replies, calls, doubted = append(replies, answered[:settled]...), calls[settled:], doubted[settled:]
@@ -208,7 +244,7 @@ func (n *Node) try(ctx context.Context, calls []quorate.Call, changed <-chan str
 		return n.read(ctx, c, calls, changed)
 	}
 	if c.group.Leads() {
-		return n.lead(ctx, c, calls)
+		return n.propose(ctx, c, calls)
 	}
 	leader := c.group.Leader()
 	if leader.ID == "" {
@@ -230,17 +266,22 @@ func noLeader() *quorate.Error {
 // them they go through the log with it, in their order.
 func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorate.Reply {
 	if n.anyWrites(calls) {
-		// Only in a term that is open has this node applied what was stamped
-		// before, so that its clock goes on from there.
-		if _, err := c.group.Leading(); err != nil {
-			return refuse(make([]quorate.Reply, len(calls)), err)
-		}
-		return c.batch.Do(ctx, calls)
+		return n.propose(ctx, c, calls)
 	}
 	if err := c.reads.Confirm(ctx); err != nil {
 		return refuse(make([]quorate.Reply, len(calls)), err)
 	}
 	return n.readLeading(ctx, c, calls)
+}
+
+// propose puts calls into the log.
+func (n *Node) propose(ctx context.Context, c *core, calls []quorate.Call) []quorate.Reply {
+	// Only in a term that is open has this node applied what was stamped
+	// before, so that its clock goes on from there.
+	if _, err := c.group.Leading(); err != nil {
+		return refuse(make([]quorate.Reply, len(calls)), err)
+	}
+	return c.batch.Do(ctx, calls)
 }
 
 func (n *Node) anyWrites(calls []quorate.Call) bool { return slices.ContainsFunc(calls, n.writes) }

@@ -134,14 +134,10 @@ func (n *Node) executeFor(body []byte) []byte {
 	// The caller may be gone by then, but its calls are in the log.
 	ctx, cancel := context.WithTimeout(n.hurry, left)
 	defer cancel()
-	replies := make([]quorate.Reply, len(calls))
 	// The other node checked them, perhaps with another version of the
 	// service; what reaches the log is checked by the one that puts it there.
-	sound, positions := n.check(calls, replies)
-	for i, reply := range n.tryHere(ctx, sound) {
-		replies[positions[i]] = reply
-	}
-	return answerOf(replies, n.anyWrites(calls))
+	sound, refused := n.check(calls)
+	return answerOf(refused.among(n.tryHere(ctx, sound)), n.anyWrites(calls))
 }
 
 // tryHere answers calls if this node leads.
