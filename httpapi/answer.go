@@ -154,9 +154,10 @@ func sendJSON(w http.ResponseWriter, v any) {
 
 // send answers with a body of JSON.
 func send(w http.ResponseWriter, status int, body []byte) {
+	// One piece of memory for both, and under the names that Set would give them.
+	values := &[2]string{"application/json", strconv.Itoa(len(body))}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"], h["Content-Length"] = values[0:1:1], values[1:2:2]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // if it fails the client is gone
 }
@@ -225,16 +226,28 @@ func (s *Server) recovered(c *gin.Context) {
 // an answer is and proxies from keeping it.
 func (s *Server) harden(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		// On a copy: the server looks at the body of its own request to see
-		// whether the client still waits to be told to send it, and would read
-		// all of it before a refusal goes out.
-		bounded := *r
-		bounded.Body = arrival{http.MaxBytesReader(w, r.Body, bodyBytesMax), func() { s.drain.arrived(r) }}
+		h := &hardened{
+			headers: [2]string{"nosniff", "no-store"},
+			request: *r,
+			body:    arrival{http.MaxBytesReader(w, r.Body, bodyBytesMax), &s.drain, r},
+		}
+		// Under the names that Set would give them.
+		w.Header()["X-Content-Type-Options"] = h.headers[0:1:1]
+		w.Header()["Cache-Control"] = h.headers[1:2:2]
+		h.request.Body = &h.body
 		if r.ContentLength == 0 {
 			s.drain.arrived(r)
 		}
-		next.ServeHTTP(w, &bounded)
+		next.ServeHTTP(w, &h.request)
 	})
+}
+
+// hardened is what harden makes for one request, in one piece of memory.
+type hardened struct {
+	headers [2]string
+	// request is a copy: the server looks at the body of its own request to see
+	// whether the client still waits to be told to send it, and would read all of
+	// it before a refusal goes out.
+	request http.Request
+	body    arrival
 }

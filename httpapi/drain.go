@@ -71,13 +71,14 @@ func (d *drain) cut() {
 // arrival is a body that notes its end.
 type arrival struct {
 	io.ReadCloser
-	note func()
+	drain   *drain
+	request *http.Request // as the server has it
 }
 
-func (a arrival) Read(p []byte) (int, error) {
+func (a *arrival) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
 	if err == io.EOF {
-		a.note()
+		a.drain.arrived(a.request)
 	}
 	return n, err
 }
