@@ -13,11 +13,11 @@ import (
 // it up to Index, and the entry there is of this term.
 type Commit struct{ Term, Index uint64 }
 
-// Committed is up to where the log is committed, as this node knows it. It
-// implements readindex.Quorum.
+// Committed is up to where the log is committed, as this node knows it, and
+// durable here. It implements readindex.Quorum.
 func (g *Group) Committed() uint64 {
 	if i := g.current.Load(); i != nil {
-		return i.raft.CommitIndex()
+		return g.config.WAL.Durable(i.raft.CommitIndex())
 	}
 	return 0
 }

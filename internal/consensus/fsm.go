@@ -50,10 +50,14 @@ func (f fsm) ApplyBatch(logs []*raft.Log) []any {
 	return answers
 }
 
-// apply applies entries unless the node is stopping: what comes behind an
-// entry that could not be applied must not be applied either.
+// apply applies entries once they are durable, unless the node is stopping: what
+// comes behind an entry that could not be applied must not be applied either.
 func (f fsm) apply(entries []machine.Entry) ([][]quorate.Reply, error) {
 	if err := f.group.Err(); err != nil {
+		return nil, err
+	}
+	if err := f.group.config.WAL.WaitDurable(entries[len(entries)-1].Index); err != nil {
+		f.group.fail(err)
 		return nil, err
 	}
 	replies, err := f.group.config.Machine.Apply(entries)

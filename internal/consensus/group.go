@@ -188,7 +188,7 @@ func (g *Group) newRaft(t *transport) (r *raft.Raft, err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	logs := &logStore{log: g.config.WAL, running: &g.running, snapshot: g.config.State.position}
+	logs := &logStore{log: g.config.WAL, running: &g.running, snapshot: g.config.State.position, ahead: g.ahead}
 	return raft.NewRaft(g.raftConfig(), fsm{g}, logs, g.stable, g.config.State, t)
 }
 

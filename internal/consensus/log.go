@@ -22,6 +22,8 @@ type logStore struct {
 	running *atomic.Bool
 	// snapshot is index and term of the newest snapshot, 0 before the first.
 	snapshot func() (index, term uint64)
+	// ahead says that commands need not be durable when StoreLogs returns.
+	ahead func() bool
 }
 
 // termOnly is the type of an entry of which nothing else is known. It is never
@@ -70,6 +72,9 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 			Index: e.Index, Term: e.Term, Kind: uint8(e.Type),
 			Data: e.Data, Extensions: e.Extensions, Time: nanos(e.AppendedAt),
 		}
+	}
+	if commands(logs) && l.ahead() {
+		return l.log.Begin(entries)
 	}
 	return l.log.Append(entries)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -40,7 +41,7 @@ func mustSucceed(t testing.TB, errs ...error) {
 func logOf(t testing.TB, first, last, term uint64) *logStore {
 	t.Helper()
 	none := func() (index, term uint64) { return 0, 0 }
-	l := &logStore{log: mustWAL(t, vfs.NewMem()), running: new(atomic.Bool), snapshot: none}
+	l := &logStore{log: mustWAL(t, vfs.NewMem()), running: new(atomic.Bool), snapshot: none, ahead: func() bool { return false }}
 	for i := first; last > 0 && i <= last; i++ {
 		mustSucceed(t, l.StoreLog(&raft.Log{Index: i, Term: term, Data: fmt.Append(nil, i)}))
 	}
@@ -310,4 +311,49 @@ func TestWriteThatFailsEndsTheGoroutineOfRaft(t *testing.T) {
 		t.Error("the lock of the term is left behind")
 	}
 	<-s.log.Failed()
+}
+
+func TestOnlyCommandsAreStoredAhead(t *testing.T) {
+	for kind, want := range map[raft.LogType]bool{
+		raft.LogCommand: true, raft.LogNoop: false, raft.LogConfiguration: false, raft.LogBarrier: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var syncs pause
+			l := &logStore{log: mustWAL(t, errorfs.Wrap(vfs.NewMem(), &syncs)), running: new(atomic.Bool), ahead: func() bool { return true }}
+			release := syncs.hold()
+			stored := false
+			go func() { stored = l.StoreLogs([]*raft.Log{{Index: 1, Term: 1, Type: kind}}) == nil }()
+			synctest.Wait()
+			if stored != want {
+				t.Errorf("an entry of type %v is stored before it is durable: %v, want %v", kind, stored, want)
+			}
+			release()
+			synctest.Wait()
+			if !stored {
+				t.Errorf("an entry of type %v is not stored when it is durable", kind)
+			}
+		})
+	}
+}
+
+// pause holds up syncs.
+type pause struct{ held atomic.Pointer[chan struct{}] }
+
+func (p *pause) String() string { return "pause" }
+
+// MaybeError implements errorfs.Injector.
+func (p *pause) MaybeError(op errorfs.Op) error {
+	if held := p.held.Load(); held != nil && op.Kind == errorfs.OpFileSyncData {
+		<-*held
+	}
+	return nil
+}
+
+func (p *pause) hold() (release func()) {
+	held := make(chan struct{})
+	p.held.Store(&held)
+	return func() {
+		p.held.Store(nil)
+		close(held)
+	}
 }

@@ -141,6 +141,9 @@ func (t *transport) append(in *incoming) error {
 	}
 	return t.pass(in, req, func(response any) ([]byte, error) {
 		t.tell()
+		if err := t.settled(); err != nil {
+			return nil, err
+		}
 		return appended(response)
 	})
 }
@@ -307,6 +310,7 @@ func (t *transport) AppendEntries(id raft.ServerID, addr raft.ServerAddress, req
 		answer, err = t.call(to(id, addr), peer.Control, kindHeartbeat, encodeAppend(req), t.urgent)
 	} else {
 		trim(req)
+		t.bound(req)
 		answer, err = t.call(to(id, addr), peer.Log, kindAppend, encodeAppend(req), appendTimeout)
 	}
 	if err != nil {
@@ -379,6 +383,7 @@ type pipeline struct {
 // AppendEntries implements raft.AppendPipeline.
 func (p *pipeline) AppendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
 	trim(req)
+	p.transport.bound(req)
 	f := &future{start: time.Now(), req: req, resp: resp, answered: make(chan struct{})}
 	select {
 	case p.sent <- f:

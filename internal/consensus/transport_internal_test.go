@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/internal/wal"
 )
 
 // receiver is a transport with a raft behind it that only counts.
@@ -24,7 +26,12 @@ type receiver struct {
 
 func newReceiver(t *testing.T, term uint64) *receiver {
 	t.Helper()
-	stable := stableOn(t, vfs.NewMem())
+	return newReceiverOn(t, term, vfs.NewMem())
+}
+
+func newReceiverOn(t *testing.T, term uint64, fs vfs.FS) *receiver {
+	t.Helper()
+	stable := stableOn(t, fs)
 	mustSucceed(t, stable.SetUint64([]byte(keyTerm), term))
 	r := &receiver{transport: newTransport(nil, peer.Member{}, stable, time.Second)}
 	r.following.Store(true)
@@ -94,6 +101,34 @@ func TestHeartbeatsAreHandledBesideRaftOnlyWhereTheyCannotChangeIt(t *testing.T)
 			})
 		})
 	}
+}
+
+// A node that led a moment ago has entries that its disk is not done with. The
+// next leader must not count it among those who have them.
+func TestAnAppendIsAnsweredWhenAllOfTheLogIsDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var syncs pause
+		r := newReceiverOn(t, 5, errorfs.Wrap(vfs.NewMem(), &syncs))
+		release := syncs.hold()
+		mustSucceed(t, r.stable.log.Begin([]wal.Entry{{Index: 1, Term: 5}}))
+		answered := false
+		in := &incoming{
+			ctx: t.Context(), header: sender,
+			body:  encodeAppend(&raft.AppendEntriesRequest{Term: 5, PrevLogEntry: 1, PrevLogTerm: 5}),
+			reply: func(_ []byte, err error) { answered = err == nil },
+		}
+		mustSucceed(t, r.append(in))
+		synctest.Wait()
+		if r.slow.Load() != 1 || answered {
+			t.Errorf("raft saw %d appends; answered before the log was durable: %v", r.slow.Load(), answered)
+		}
+		release()
+		synctest.Wait()
+		if !answered {
+			t.Error("it was not answered when the log was durable")
+		}
+		mustSucceed(t, r.Close())
+	})
 }
 
 func TestHeartbeatsWaitForRaftUntilItRuns(t *testing.T) {

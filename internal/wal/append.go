@@ -52,26 +52,49 @@ func (l *Log) Append(entries []Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := checkEntries(entries); err != nil {
-		return err
-	}
-	if err := l.enter(l.writing); err != nil {
+	if err := l.enterWith(entries); err != nil {
 		return err
 	}
 	defer l.leaveWriting()
+	_, err := l.put(entries, false)
+	return err
+}
+
+// enterWith takes the token of writing, for entries.
+func (l *Log) enterWith(entries []Entry) error {
+	if err := checkEntries(entries); err != nil {
+		return err
+	}
+	return l.enter(l.writing)
+}
+
+// put puts entries behind the log, durably. With ahead the last batch of them is
+// only written: it is pending.
+func (l *Log) put(entries []Entry, ahead bool) (*pending, error) {
 	first, last := entries[0].Index, l.LastIndex()
 	if first <= last {
-		return fmt.Errorf("append to log: entry %d is there, the last is %d", first, last)
+		return nil, fmt.Errorf("append to log: entry %d is there, the last is %d", first, last)
 	}
 	gap := last != 0 && first > last+1
 	for len(entries) > 0 {
-		n, err := l.appendBatch(entries, gap)
+		n, start, err := l.writeBatch(entries, gap)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		// With a gap the older entries go with the batch, which they must not
+		// before it is durable.
+		if ahead && !gap && n == len(entries) {
+			p := &pending{first: entries[0].Index, done: make(chan struct{})}
+			l.admit(entries, start, false, p)
+			return p, nil
+		}
+		if err := l.sync(); err != nil {
+			return nil, err
+		}
+		l.admit(entries[:n], start, gap, nil)
 		entries, gap = entries[n:], false
 	}
-	return nil
+	return nil, nil
 }
 
 func (l *Log) leaveWriting() {
@@ -81,16 +104,17 @@ func (l *Log) leaveWriting() {
 	<-l.writing
 }
 
-// appendBatch writes the first entries of the slice as one batch and returns
-// how many they are. With gap, it drops what is in the log in the same batch.
-func (l *Log) appendBatch(entries []Entry, gap bool) (int, error) {
+// writeBatch writes the first entries of the slice as one batch, and returns
+// how many they are and where they begin. With gap, it drops what is in the log
+// in the same batch.
+func (l *Log) writeBatch(entries []Entry, gap bool) (count int, start int64, err error) {
 	before := int64(0)
 	if gap {
 		before = recordBytes
 	}
 	n, err := l.room(entries, before)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	entries = entries[:n]
 	s := &l.stream
@@ -106,18 +130,16 @@ func (l *Log) appendBatch(entries []Entry, gap bool) (int, error) {
 		}
 		b = appendRecord(b, r, e.Data, e.Extensions, s.segment.seed)
 	}
-	start := s.offset + before
-	if err := l.commit(b); err != nil {
-		return 0, err
-	}
-	l.admit(entries, start, gap)
-	return n, nil
+	start = s.offset + before
+	return n, start, l.write(b)
 }
 
-// admit shows entries, which are durable from offset on, to the readers.
-func (l *Log) admit(entries []Entry, offset int64, gap bool) {
+// admit shows entries, which are written from offset on, to the readers. They
+// are durable, or p says when they are.
+func (l *Log) admit(entries []Entry, offset int64, gap bool, p *pending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.pending = p
 	if gap {
 		l.live.cutFront(entries[0].Index)
 	}
@@ -133,8 +155,16 @@ func (l *Log) admit(entries []Entry, offset int64, gap bool) {
 	if gap {
 		l.doom(l.stream.segment)
 	}
-	// The zeros of the next segment take a while: half a segment ahead is
-	// early enough, and a log that rests does not need them.
+	if p == nil {
+		l.prepare()
+	}
+}
+
+// prepare asks for the next segment in time. The zeros of it take a while: half
+// a segment ahead is early enough, and a log that rests does not need them. All
+// that was written is durable, for where a segment follows Open takes nothing
+// before it for the torn tail. The caller holds mu and the token of writing.
+func (l *Log) prepare() {
 	if l.stream.offset > l.stream.limit/2 {
 		l.want()
 	}
@@ -172,23 +202,26 @@ func (l *Log) rotate(least int64) error {
 	if err != nil {
 		return err
 	}
-	if err := l.put([]byte(goesOn)); err != nil {
+	s := &l.stream
+	if err := l.writeAt([]byte(goesOn), s.offset); err != nil {
 		return err
 	}
-	s := &l.stream
+	if err := l.sync(); err != nil {
+		return err
+	}
 	s.segment, s.offset = next, headerBytes
 	s.limit = max(next.limit, headerBytes+least)
 	return nil
 }
 
-// commit writes b as the next batch, with a mark behind it, and makes it
-// durable.
-func (l *Log) commit(b []byte) error {
+// write writes b as the next batch, with a mark behind it. It is durable only
+// after sync.
+func (l *Log) write(b []byte) error {
 	s := &l.stream
 	end := s.offset + int64(len(b))
 	invariant.Must(s.offset%alignment == 0 && end <= s.limit, "a batch fits its segment")
 	b = append(b, make([]byte, markBytes)...)
-	if err := l.put(b); err != nil {
+	if err := l.writeAt(b, s.offset); err != nil {
 		return err
 	}
 	s.buffer = b
@@ -197,14 +230,20 @@ func (l *Log) commit(b []byte) error {
 	return nil
 }
 
-// put writes b at the end of the stream and makes it durable.
-func (l *Log) put(b []byte) error {
-	s := &l.stream
-	if _, err := s.segment.file.WriteAt(b, s.offset); err != nil {
-		return l.fail(fmt.Errorf("write %d bytes to %s at offset %d: %w", len(b), s.segment.path, s.offset, err))
+// writeAt writes b to the segment at the end of the stream.
+func (l *Log) writeAt(b []byte, offset int64) error {
+	s := l.stream.segment
+	if _, err := s.file.WriteAt(b, offset); err != nil {
+		return l.fail(fmt.Errorf("write %d bytes to %s at offset %d: %w", len(b), s.path, offset, err))
 	}
-	if err := s.segment.file.SyncData(); err != nil {
-		return l.fail(fmt.Errorf("sync %s: %w", s.segment.path, err))
+	return nil
+}
+
+// sync makes durable what was written to the segment at the end of the stream.
+func (l *Log) sync() error {
+	s := l.stream.segment
+	if err := s.file.SyncData(); err != nil {
+		return l.fail(fmt.Errorf("sync %s: %w", s.path, err))
 	}
 	return nil
 }
@@ -218,7 +257,10 @@ func (l *Log) writeMark(r record) error {
 		}
 	}
 	r.batch, r.final = s.batch+1, true
-	return l.commit(appendRecord(s.buffer[:0], r, nil, nil, s.segment.seed))
+	if err := l.write(appendRecord(s.buffer[:0], r, nil, nil, s.segment.seed)); err != nil {
+		return err
+	}
+	return l.sync()
 }
 
 // TruncateBack drops every entry behind last, durably. A last at or behind

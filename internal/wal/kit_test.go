@@ -212,7 +212,8 @@ func appendStep(rng *rand.Rand, s state, first uint64) step {
 	return appendOf(s, added)
 }
 
-// appendOf appends entries. A crash may leave any number of them.
+// appendOf appends entries, half of the time with Begin. A crash may leave any
+// number of them.
 func appendOf(s state, added []wal.Entry) step {
 	first, kept := added[0].Index, s.entries
 	if first != s.last()+1 {
@@ -223,8 +224,16 @@ func appendOf(s state, added []wal.Entry) step {
 		outcomes = append(outcomes, state{slices.Concat(kept, added[:n+1]), s.vote})
 	}
 	return step{
-		name:     fmt.Sprintf("append %d..%d", first, first+uint64(len(added))-1),
-		call:     func(l *wal.Log) error { return l.Append(added) },
+		name: fmt.Sprintf("append %d..%d", first, first+uint64(len(added))-1),
+		call: func(l *wal.Log) error {
+			if added[0].Time%2 == 0 {
+				return l.Append(added)
+			}
+			if err := l.Begin(added); err != nil {
+				return err
+			}
+			return l.WaitDurable(added[len(added)-1].Index)
+		},
 		outcomes: outcomes,
 	}
 }

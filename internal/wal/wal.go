@@ -11,7 +11,7 @@
 //
 //   - What a call has acknowledged survives a crash. A batch is written only
 //     after the one before it is durable, so a crash can damage the last
-//     batch alone.
+//     batch alone. Begin acknowledges nothing; WaitDurable does.
 //   - A torn tail and damage in the middle are told apart: the first, which
 //     nobody was promised, is cut; the second makes Open refuse.
 //   - A failed write or sync stops the log for good. The kernel may drop the
@@ -154,6 +154,7 @@ type Log struct {
 	changed sync.Cond
 	live    index
 	recent  cache
+	pending *pending // nil while all that is in the log is durable
 	supply  supply
 	vote    Vote
 	err     error
