@@ -54,6 +54,9 @@ type Host struct {
 	Now func() time.Time
 	// SegmentBytes is the size of a file of the log. Default 16 MiB.
 	SegmentBytes int64
+	// LayerBytes is how much of the state stands in memory before it goes to
+	// disk. Default 32 MiB.
+	LayerBytes int
 }
 
 // membersMax bounds the voters of a cluster: nine survive the loss of four,

@@ -137,7 +137,7 @@ func (n *Node) open() (err error) {
 		return fmt.Errorf("open log: %w", err)
 	}
 	n.state, err = consensus.OpenState(consensus.StateOptions{
-		FS: fs, Dir: n.config.Dir, Group: group, Log: n.config.Log, Failed: n.fail,
+		FS: fs, Dir: n.config.Dir, Group: group, Log: n.config.Log, Failed: n.fail, LayerBytes: n.config.Host.LayerBytes,
 	})
 	if err != nil {
 		return err

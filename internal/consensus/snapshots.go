@@ -96,6 +96,8 @@ type StateOptions struct {
 	Log   *slog.Logger
 	// Failed is called when the disk fails under the state.
 	Failed func(error)
+	// LayerBytes is that of store.Options.
+	LayerBytes int
 }
 
 // State is where the state of a node lies on disk, and what is known of its
@@ -163,7 +165,7 @@ func (s *State) open(generation uint64) (*store.Store, error) {
 }
 
 func (s *State) storeOptions(generation uint64) store.Options {
-	return store.Options{FS: s.options.FS, Dir: s.stateDir(generation), Log: s.options.Log, Failed: s.options.Failed}
+	return store.Options{FS: s.options.FS, Dir: s.stateDir(generation), Log: s.options.Log, Failed: s.options.Failed, LayerBytes: s.options.LayerBytes}
 }
 
 // generation is that of the state in use. The caller holds mu.

@@ -128,8 +128,8 @@ func (m *Machine) Close() error {
 
 const (
 	// batchBytesMax is when a batch is committed although there are more
-	// entries. Pebble puts a batch aside that takes half a memtable, which is
-	// 2 MiB, instead of adding it.
+	// entries: what one commit may add to a layer of the store, and how long
+	// readers wait to see any of it.
 	batchBytesMax = 1 << 20
 	// entryBytesMax bounds what the commands of one entry write, all together:
 	// it is in memory until the entry is done, since an entry is committed as

@@ -26,6 +26,7 @@ type plan struct {
 	SnapshotEntries uint64
 	TrailingEntries uint64
 	SegmentBytes    int64
+	LayerBytes      int
 	Load            load
 	Links           links
 	Clocks          []clockPlan
@@ -172,6 +173,7 @@ func newPlan(seed uint64) plan {
 		SnapshotEntries: pick[uint64](r, 5, 5, 12, 40, 200, 10_000),
 		TrailingEntries: pick[uint64](r, 0, 1, 3, 10, 50),
 		SegmentBytes:    pick[int64](r, 4<<10, 8<<10, 32<<10, 128<<10),
+		LayerBytes:      pick(source(seed, "layers"), 1, 16<<10, 64<<10, 32<<20),
 	}
 	p.Load = newLoad(source(seed, "load"))
 	if p.Load.Slow {

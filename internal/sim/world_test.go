@@ -144,7 +144,7 @@ func (w *world) config(p *place, d *disk, h *memnet.Host) node.Config {
 		Dir: dataDir, Peer: addr(p.index), Join: join, Log: p.log(),
 		ElectionTimeout: w.plan.ElectionTimeout,
 		SnapshotEntries: w.plan.SnapshotEntries, TrailingEntries: max(1, w.plan.TrailingEntries),
-		Host: node.Host{FS: d, Listen: h.Listen, Dial: h.Dial, Now: p.clock.now, SegmentBytes: w.plan.SegmentBytes},
+		Host: node.Host{FS: d, Listen: h.Listen, Dial: h.Dial, Now: p.clock.now, SegmentBytes: w.plan.SegmentBytes, LayerBytes: w.plan.LayerBytes},
 	}
 }
 

@@ -1,15 +1,9 @@
 package store
 
 import (
-	"encoding/binary"
-	"errors"
+	"bytes"
 	"iter"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/invariant"
@@ -23,14 +17,8 @@ import (
 // does not depend on how entries are grouped into batches.
 type Batch struct {
 	store *Store
-	// slots finds the write of a key, its space in front.
-	slots  map[string]int
-	writes []write
-	// journal is what the writes since the last Keep replaced, in order.
-	journal []undo
-	// sorted is the first of writes, as many as it is long, in order of their
-	// keys. Only a scan needs it and makes it complete.
-	sorted []int
+	// writes is nil when the batch was committed.
+	*writes
 	// steps counts the calls of Set and Delete.
 	steps uint64
 	// bytes is the keys and values of those that were not taken back.
@@ -38,26 +26,7 @@ type Batch struct {
 	// endings is that of the state with the writes.
 	endings Endings
 	// kept is where the batch stood at the last Keep.
-	kept   place
-	digest *xxhash.Digest
-	key    []byte // scratch
-}
-
-// write is the newest value of one key.
-type write struct {
-	key     string
-	value   []byte
-	deleted bool
-	// added is the step that set the key after the batch had deleted it; 0 if
-	// none did.
-	added uint64
-}
-
-// undo is what a write replaced.
-type undo struct {
-	slot   int
-	before write
-	first  bool // there was no write of this key before
+	kept place
 }
 
 // place is where a batch stands, to go back to.
@@ -70,15 +39,25 @@ type place struct {
 // Begin opens a batch.
 func (s *Store) Begin() *Batch {
 	endings := s.Meta().Endings
-	return &Batch{store: s, slots: make(map[string]int), digest: xxhash.New(), endings: endings, kept: place{endings: endings}}
+	w := s.spare.Swap(nil)
+	if w == nil {
+		w = newWrites()
+	}
+	return &Batch{store: s, writes: w, endings: endings, kept: place{endings: endings}}
 }
 
 // Get is the value under key in a space.
 func (b *Batch) Get(space Space, key []byte) ([]byte, bool) {
-	b.key = append(append(b.key[:0], byte(space)), key...)
-	if slot, ok := b.slots[string(b.key)]; ok {
-		w := &b.writes[slot]
+	b.name(space, key)
+	if w := b.find(b.store.seed.hash(b.key)); w != nil {
 		return w.value, !w.deleted
+	}
+	if b.store.Err() != nil {
+		return nil, false
+	}
+	// First the layers, then Pebble: one that goes into it meanwhile is in both.
+	if w, ok := b.store.now.Load().written(b.key, newest); ok {
+		return w.found()
 	}
 	if b.store.enter() != nil {
 		return nil, false
@@ -96,16 +75,14 @@ func (b *Batch) Delete(space Space, key []byte) { b.put(space, key, nil, true) }
 func (b *Batch) put(space Space, key, value []byte, deleted bool) {
 	// What is larger would fit the state, but no snapshot of it.
 	invariant.Must(len(key) <= keyBytesMax && len(value) <= quorate.ValueBytesMax, "a write is within the limits")
-	b.key = append(append(b.key[:0], byte(space)), key...)
-	slot, ok := b.slots[string(b.key)]
-	if !ok {
-		slot = len(b.writes)
-		name := string(b.key)
-		b.slots[name] = slot
-		b.writes = append(b.writes, write{key: name})
+	b.name(space, key)
+	hash := b.store.seed.hash(b.key)
+	w := b.find(hash)
+	first := w == nil
+	if first {
+		w = b.add(hash)
 	}
-	w := &b.writes[slot]
-	b.journal = append(b.journal, undo{slot: slot, before: *w, first: !ok})
+	b.journal = append(b.journal, undo{value: w.value, added: w.added, slot: w.slot, deleted: w.deleted, first: first})
 	b.steps++
 	b.bytes += len(key) + len(value)
 	if w.deleted && !deleted {
@@ -121,37 +98,10 @@ func (b *Batch) Bytes() int { return b.bytes }
 // Keep makes the writes since the last Keep stay.
 func (b *Batch) Keep() {
 	for i := range b.journal {
-		b.fold(&b.writes[b.journal[i].slot])
+		b.fold(&b.all[b.journal[i].slot])
 	}
 	b.forgetJournal()
 	b.kept = place{bytes: b.bytes, endings: b.endings}
-}
-
-// journalKept is how many places of the journal are kept for the next command.
-const journalKept = 1 << 10
-
-// forgetJournal empties the journal and lets go of what it held.
-func (b *Batch) forgetJournal() {
-	if cap(b.journal) > journalKept {
-		b.journal = nil
-		return
-	}
-	clear(b.journal)
-	b.journal = b.journal[:0]
-}
-
-// fold takes one write into the hash.
-func (b *Batch) fold(w *write) {
-	var head [9]byte
-	binary.LittleEndian.PutUint32(head[:], uint32(len(w.key)))
-	binary.LittleEndian.PutUint32(head[4:], uint32(len(w.value)))
-	if w.deleted {
-		head[8] = 1
-	}
-	// A Digest never fails to write.
-	_, _ = b.digest.Write(head[:])
-	_, _ = b.digest.WriteString(w.key)
-	_, _ = b.digest.Write(w.value)
 }
 
 // Undo takes back the writes since the last Keep.
@@ -169,36 +119,15 @@ func (b *Batch) Save() (restore func()) {
 
 func (b *Batch) undo(to place) {
 	invariant.Must(to.writes <= len(b.journal), "a batch goes back to where it was since the last Keep")
-	before := len(b.writes)
-	for _, u := range slices.Backward(b.journal[to.writes:]) {
-		if u.first {
-			delete(b.slots, u.before.key)
-			before = u.slot
-			continue
-		}
-		b.writes[u.slot] = u.before
-	}
-	if len(b.sorted) > before {
-		b.sorted = slices.DeleteFunc(b.sorted, func(slot int) bool { return slot >= before })
-	}
-	clear(b.writes[before:])
-	b.writes = b.writes[:before]
-	clear(b.journal[to.writes:])
-	b.journal = b.journal[:to.writes]
+	b.takeBack(to.writes)
 	b.bytes, b.endings = to.bytes, to.endings
 }
 
 // BeginEntry starts the hash of an entry from that of the state before it.
-func (b *Batch) BeginEntry(before, index uint64) {
-	var head [16]byte
-	binary.LittleEndian.PutUint64(head[:], before)
-	binary.LittleEndian.PutUint64(head[8:], index)
-	b.digest.Reset()
-	_, _ = b.digest.Write(head[:])
-}
+func (b *Batch) BeginEntry(before, index uint64) { b.beginHash(before, index) }
 
 // EntryHash is the hash of the state with all that was kept.
-func (b *Batch) EntryHash() uint64 { return b.digest.Sum64() }
+func (b *Batch) EntryHash() uint64 { return b.hash() }
 
 // Err is what failed under the batch. What it returned since is worth nothing
 // and must not be committed.
@@ -212,24 +141,14 @@ func (b *Batch) Commit(m Meta) error {
 	}
 	invariant.Must(len(b.journal) == 0, "a batch commits nothing that may be taken back")
 	invariant.Must(m.Index >= b.store.Meta().Index, "the index of a state never decreases")
-	batch := b.store.db.NewBatch()
-	for i := range b.writes {
-		w := &b.writes[i]
-		if err := stage(batch, w); err != nil {
-			return errors.Join(err, batch.Close())
-		}
+	w := b.writes
+	b.writes = nil
+	if err := b.store.commit(w.all, m); err != nil {
+		return err
 	}
-	if err := batch.Set(metaKey, m.append(nil), nil); err != nil {
-		return errors.Join(err, batch.Close())
-	}
-	return b.store.commit(batch, m)
-}
-
-func stage(batch *pebble.Batch, w *write) error {
-	if w.deleted {
-		return batch.Delete([]byte(w.key), nil)
-	}
-	return batch.Set([]byte(w.key), w.value, nil)
+	w.clear()
+	b.store.spare.Store(w)
+	return nil
 }
 
 // Scan yields a space in order, from start up to but without end. It shows
@@ -244,8 +163,8 @@ func (b *Batch) Scan(space Space, start, end []byte) iter.Seq2[[]byte, []byte] {
 		}
 		defer b.store.users.Done()
 		began := b.steps
-		own := b.written(space, start, end)
-		stored := open(b.store.db, space, start, end)
+		own := b.walk(space, start, end)
+		stored := open(b.store.now.Load().layers, b.store.db, newest, space, start, end)
 		// Also when yield panics.
 		defer func() { b.store.fail.check(stored.close()) }()
 		for {
@@ -253,7 +172,8 @@ func (b *Batch) Scan(space Space, start, end []byte) iter.Seq2[[]byte, []byte] {
 			if !ok {
 				return
 			}
-			if w, written := b.find(space, key); written {
+			b.name(space, key)
+			if w := b.find(b.store.seed.hash(b.key)); w != nil {
 				if value = w.value; w.deleted || w.added > began {
 					continue
 				}
@@ -267,120 +187,26 @@ func (b *Batch) Scan(space Space, start, end []byte) iter.Seq2[[]byte, []byte] {
 
 // step takes the next key from what is written and what is stored. The value
 // is the stored one, and nil where only the batch has one.
-func step(own *written, stored *cursor) (key, value []byte, ok bool) {
+func step(own *walk, stored *cursor) (key, value []byte, ok bool) {
 	name, ok := own.peek()
-	switch {
-	case !ok && !stored.valid:
+	if !ok && !stored.valid {
 		return nil, nil, false
-	case ok && (!stored.valid || name < string(stored.key)):
-		own.skip()
-		return []byte(name), nil, true
-	case ok && name == string(stored.key):
+	}
+	order := -1
+	if !ok {
+		order = 1
+	} else if stored.valid {
+		order = bytes.Compare(name, stored.key)
+	}
+	if order <= 0 {
 		own.skip()
 	}
-	key, value = stored.key, stored.value
+	if order < 0 {
+		return bytes.Clone(name), nil, true
+	}
+	key, value = bytes.Clone(stored.key), bytes.Clone(stored.value)
 	stored.next()
 	return key, value, true
-}
-
-func (b *Batch) find(space Space, key []byte) (*write, bool) {
-	b.key = append(append(b.key[:0], byte(space)), key...)
-	slot, ok := b.slots[string(b.key)]
-	if !ok {
-		return nil, false
-	}
-	return &b.writes[slot], true
-}
-
-// written walks through the keys that the batch had written in a range when
-// the walk began.
-type written struct {
-	batch *Batch
-	count int    // of the writes there were
-	upper string // the first key behind the range
-	from  string // the key where to go on, or behind which
-	past  bool   // behind it
-	at    int    // the place of that in batch.sorted
-	size  int    // of batch.sorted when at was found
-}
-
-func (b *Batch) written(space Space, start, end []byte) *written {
-	b.order()
-	lower, upper := bounds(space, start, end)
-	w := &written{batch: b, count: len(b.writes), upper: string(upper), from: string(lower)}
-	w.seek()
-	return w
-}
-
-func (w *written) seek() {
-	at, found := slices.BinarySearchFunc(w.batch.sorted, w.from, w.batch.compare)
-	if found && w.past {
-		at++
-	}
-	w.at, w.size = at, len(w.batch.sorted)
-}
-
-// peek is the next key, without its space.
-func (w *written) peek() (string, bool) {
-	b := w.batch
-	if len(b.sorted) != w.size {
-		// A scan inside this one has put later writes among the others.
-		w.seek()
-	}
-	for ; w.at < len(b.sorted); w.at++ {
-		slot := b.sorted[w.at]
-		key := b.writes[slot].key
-		if key >= w.upper {
-			break
-		}
-		if slot < w.count {
-			w.from, w.past = key, false
-			return key[1:], true
-		}
-	}
-	return "", false
-}
-
-// skip goes behind the key that peek returned.
-func (w *written) skip() {
-	w.past = true
-	w.at++
-}
-
-func (b *Batch) compare(slot int, key string) int { return strings.Compare(b.writes[slot].key, key) }
-
-// insertMax is up to how many new keys are put where they belong one by one.
-const insertMax = 16
-
-// order makes sorted complete. One key at a time, as where commands scan and
-// write in turns, it only moves what stands behind; many are sorted and merged.
-func (b *Batch) order() {
-	first := len(b.sorted)
-	if len(b.writes)-first > insertMax {
-		b.merge(first)
-		return
-	}
-	for slot := first; slot < len(b.writes); slot++ {
-		at, _ := slices.BinarySearchFunc(b.sorted, b.writes[slot].key, b.compare)
-		b.sorted = slices.Insert(b.sorted, at, slot)
-	}
-}
-
-// merge puts the writes from a slot on where they belong.
-func (b *Batch) merge(first int) {
-	added := make([]int, len(b.writes)-first)
-	for i := range added {
-		added[i] = first + i
-	}
-	slices.SortFunc(added, func(x, y int) int { return b.compare(x, b.writes[y].key) })
-	merged := make([]int, 0, len(b.writes))
-	for _, slot := range b.sorted {
-		for len(added) > 0 && b.writes[added[0]].key < b.writes[slot].key {
-			merged, added = append(merged, added[0]), added[1:]
-		}
-		merged = append(merged, slot)
-	}
-	b.sorted = append(merged, added...)
 }
 
 // DataOf is the Data space of a batch as a quorate.State.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -141,13 +143,21 @@ func (m *modeled) commit() {
 
 func TestBatchAgainstAPlainMap(t *testing.T) {
 	rng := random(t)
-	s := mustOpenMem(t)
+	for _, layerBytes := range layerSizes {
+		batchAgainstAPlainMap(t, rng, layerBytes)
+	}
+}
+
+func batchAgainstAPlainMap(t *testing.T, rng *rand.Rand, layerBytes int) {
+	s, err := store.Open(layered(vfs.NewMem(), layerBytes))
+	must(t, err)
+	defer mustClose(t, s)
 	m := &modeled{t: t, rng: rng, store: s, batch: s.Begin(), now: make(model), kept: make(model)}
 	steps := []struct {
 		weight int
 		do     func()
 	}{{36, m.write}, {4, m.part}, {20, m.get}, {10, m.scan}, {10, m.scanWriting}, {10, m.keep}, {6, m.undo}, {4, m.commit}}
-	for range 8_000 {
+	for range 4_000 {
 		pick := rng.IntN(100)
 		for _, step := range steps {
 			if pick -= step.weight; pick < 0 {

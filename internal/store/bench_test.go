@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,24 +22,39 @@ func benchStore(b *testing.B) *store.Store {
 	return s
 }
 
+// BenchmarkCommit commits small values under keys of a few kinds: one after the
+// other, at random, and always the same.
 func BenchmarkCommit(b *testing.B) {
-	for _, writes := range []int{64, 1000} {
-		b.Run(fmt.Sprint(writes), func(b *testing.B) {
+	for _, kind := range []struct {
+		name   string
+		writes int
+		key    func(rng *rand.Rand, n int) int
+	}{
+		{"64", 64, func(_ *rand.Rand, n int) int { return n % 100_000 }},
+		{"1000", 1000, func(_ *rand.Rand, n int) int { return n % 100_000 }},
+		{"random of 100000", 1000, func(rng *rand.Rand, _ int) int { return rng.IntN(100_000) }},
+		{"random of 10000000", 1000, func(rng *rand.Rand, _ int) int { return rng.IntN(10_000_000) }},
+		{"one", 1, func(*rand.Rand, int) int { return 0 }},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
 			s := benchStore(b)
+			rng := rand.New(rand.NewPCG(1, 1))
 			value := make([]byte, 16)
+			key := make([]byte, 0, 32)
 			b.ReportAllocs()
 			index := uint64(0)
 			for b.Loop() {
 				index++
 				batch := s.Begin()
 				batch.BeginEntry(index, index)
-				for i := range writes {
-					batch.Set(store.Data, fmt.Appendf(nil, "key/%06d", (int(index)*writes+i)%100_000), value)
+				for i := range kind.writes {
+					key = fmt.Appendf(key[:0], "key:%012d", kind.key(rng, int(index)*kind.writes+i))
+					batch.Set(store.Data, key, value)
 					batch.Keep()
 				}
 				must(b, batch.Commit(store.Meta{Index: index}))
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*writes), "ns/write")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*kind.writes), "ns/write")
 		})
 	}
 }
@@ -76,17 +92,53 @@ func BenchmarkGet(b *testing.B) {
 }
 
 // BenchmarkView takes a view, reads one key and gives it back, as a read on
-// its own does.
+// its own does: of a key that was written just now, and of one that is on the
+// disk.
 func BenchmarkView(b *testing.B) {
 	s := filled(b, 100_000)
 	mustPut(b, s, 1<<20, "key", "value")
-	b.ReportAllocs()
-	for b.Loop() {
-		v := s.View()
-		if _, ok := v.Get([]byte("key")); !ok {
-			b.Fatal("the key is not there")
-		}
-		mustClose(b, v)
+	for name, key := range map[string]string{"new": "key", "old": "key/00077777"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				v := s.View()
+				if _, ok := v.Get([]byte(key)); !ok {
+					b.Fatal("the key is not there")
+				}
+				mustClose(b, v)
+			}
+		})
+	}
+}
+
+// BenchmarkTurns writes 100 keys and looks for the first of a few that end, as
+// an entry does while something ends: the scan is small, the writes are many.
+func BenchmarkTurns(b *testing.B) {
+	for _, space := range []store.Space{store.Queue, store.Data} {
+		b.Run(string(rune(space)), func(b *testing.B) {
+			s := benchStore(b)
+			rng := rand.New(rand.NewPCG(1, 1))
+			var from []byte
+			b.ReportAllocs()
+			for index := uint64(1); b.Loop(); index++ {
+				batch := s.Begin()
+				for range 100 {
+					batch.Set(store.Data, fmt.Appendf(nil, "key:%012d", rng.IntN(100_000)), []byte("value"))
+				}
+				for i := range 10 {
+					batch.Set(store.Queue, fmt.Appendf(nil, "%012d/%d", index+100, i), nil)
+				}
+				for key := range batch.Scan(space, from, nil) {
+					if space == store.Queue {
+						batch.Delete(space, key)
+						from = key // as Expire does
+					}
+					break
+				}
+				batch.Keep()
+				must(b, batch.Commit(store.Meta{Index: index}))
+			}
+		})
 	}
 }
 

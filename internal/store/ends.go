@@ -103,7 +103,7 @@ func (v *View) NextEnd() int64 {
 	if v.meta.Expiring == 0 || v.Err() != nil {
 		return 0
 	}
-	c := open(v.snapshot, Queue, queued(v.meta.Due, nil), nil)
+	c := v.cursor(Queue, queued(v.meta.Due, nil), nil)
 	defer func() { v.store.fail.check(c.close()) }()
 	if !c.valid {
 		return 0
@@ -117,7 +117,7 @@ func (v *View) End(key []byte) time.Time {
 	if v.meta.Expiring == 0 || v.Err() != nil {
 		return time.Time{}
 	}
-	value, _ := get(v.snapshot, v.store.fail, join(Ends, key))
+	value, _ := v.get(Ends, key)
 	return Time(readEnd(value))
 }
 

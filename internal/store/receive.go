@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // Receive makes a store in an empty directory from a stream. The store is
@@ -30,14 +32,16 @@ func (s *Store) receive(in *decoder, group uint64) error {
 	if err != nil {
 		return err
 	}
-	// Meta comes last: a store without it is not opened.
+	// Meta comes last: a store without it is not opened. With the flush goes a
+	// layer, which holds nothing but makes what is in Pebble seen.
 	if err := s.Begin().Commit(m); err != nil {
 		return err
 	}
 	return s.Flush()
 }
 
-// put stores the records of one block.
+// put stores the records of one block, in Pebble at once: they come in order,
+// and nobody reads them before all are there.
 func (s *Store) put(in *decoder, raw []byte) error {
 	batch := s.db.NewBatch()
 	for len(raw) > 0 {
@@ -50,5 +54,15 @@ func (s *Store) put(in *decoder, raw []byte) error {
 		}
 		raw = rest
 	}
-	return s.commit(batch, Meta{})
+	if err := s.enter(); err != nil {
+		return errors.Join(err, batch.Close())
+	}
+	return s.fail.aside(func() error {
+		defer s.users.Done()
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			s.fail.set(fmt.Errorf("write state: %w", err))
+			return s.Err()
+		}
+		return batch.Close()
+	})
 }

@@ -1,11 +1,14 @@
 // Package store is the state on disk: ordered spaces of keys in Pebble, and
-// beside them, in the same atomic batch, up to where they reflect the log.
+// beside them, in the same atomic batch, up to where they reflect the log. The
+// newest writes are in memory, in a layer above Pebble, and go into it many at
+// a time: a key that is written again and again goes there once.
 //
 // It keeps one rule: what it holds is always the effect of the log up to the
-// index that it names, no less and no more. Pebble runs without its own log:
-// a crash may take back the newest batches, but only a whole tail of them, and
-// the index goes back with them; the raft log brings them again. Flush is what
-// makes a state durable.
+// index that it names, no less and no more. That is true of Pebble on its own
+// too. It runs without its own log: a crash takes back what is in memory and
+// may take back the newest batches, but only a whole tail of them, and the index
+// goes back with them; the raft log brings them again. Flush is what makes a
+// state durable.
 //
 // A flipped bit on the disk is an error, or it is in bytes that mean nothing:
 // Pebble has a checksum over all that it reads but OPTIONS, which it only
@@ -16,9 +19,11 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -112,13 +117,17 @@ type Options struct {
 	// under the store. It must return at once and not use the store, which is
 	// worth nothing any more.
 	Failed func(error)
+	// LayerBytes is from which size on the newest writes go from memory to
+	// Pebble; 0 is what is best.
+	LayerBytes int
 }
 
 // Sizes of Pebble.
 const (
 	// memtableBytes is small on purpose: the skiplist of a memtable that
 	// does not fit the processor's cache costs more than the flushes it
-	// saves.
+	// saves. Few writes see it: what takes half of it, as nearly every layer
+	// that is full does, Pebble flushes as it came.
 	memtableBytes = 4 << 20
 	// memtablesMax bounds the memtables that wait to be flushed.
 	memtablesMax = 4
@@ -132,11 +141,18 @@ const (
 
 // Store is the state on disk. One goroutine applies; any number may read.
 type Store struct {
-	db   *pebble.DB
-	fail *failure
-	// meta is that of the newest commit. coming is the same, or that of the
-	// commit under way.
-	meta, coming atomic.Pointer[Meta]
+	db         *pebble.DB
+	fail       *failure
+	seed       seed
+	layerBytes int
+
+	// writing is held by who writes to the active layer or freezes it.
+	writing token
+	// changing guards that now is replaced by a change of itself.
+	changing sync.Mutex
+	now      atomic.Pointer[state]
+	// spare is the memory of a batch that was committed, for the next.
+	spare atomic.Pointer[writes]
 
 	// users is whoever works with db. Close waits for them, for Pebble panics
 	// when it is used after it was closed.
@@ -161,7 +177,7 @@ func (s *Store) enter() error {
 
 // Open opens the state in a directory, or makes an empty one.
 func Open(o Options) (*Store, error) {
-	s := &Store{fail: newFailure(o.Failed)}
+	s := &Store{fail: newFailure(o.Failed), seed: seed(maphash.MakeSeed()), writing: make(token, 1), layerBytes: cmp.Or(o.LayerBytes, layerBytes)}
 	err := s.open(func() (*pebble.DB, error) {
 		options := pebbleOptions(o, s.fail)
 		gate := newGate()
@@ -182,8 +198,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open state %s: %w", o.Dir, err), s.Close())
 	}
-	s.coming.Store(&m)
-	s.meta.Store(&m)
+	s.now.Store(&state{meta: m, layers: []*layer{newLayer(s.seed)}, base: newBase(s.db, 0)})
 	return s, nil
 }
 
@@ -216,7 +231,7 @@ func (s *Store) abandon(ended chan struct{}) {
 // snapshot that was not received as a whole.
 func (s *Store) mustBeEmpty() error {
 	for _, space := range spaces {
-		c := open(s.db, space, nil, nil)
+		c := open(nil, s.db, newest, space, nil, nil)
 		found := c.valid
 		if err := c.close(); err != nil {
 			return err
@@ -254,7 +269,7 @@ func pebbleOptions(o Options, fail *failure) *pebble.Options {
 }
 
 // Meta says up to where the state reflects the log.
-func (s *Store) Meta() Meta { return *s.meta.Load() }
+func (s *Store) Meta() Meta { return s.now.Load().meta }
 
 // Err is what failed under the store, or that it was closed; nil while it may
 // be used.
@@ -268,21 +283,24 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// commit makes a batch of Pebble the state.
-func (s *Store) commit(batch *pebble.Batch, m Meta) error {
+// commit makes what was written the state.
+func (s *Store) commit(all []write, m Meta) error {
 	if err := s.enter(); err != nil {
-		return errors.Join(err, batch.Close())
+		return err
 	}
-	return s.fail.aside(func() error {
-		defer s.users.Done()
-		s.coming.Store(&m)
-		if err := batch.Commit(pebble.NoSync); err != nil {
-			s.fail.set(fmt.Errorf("write state: %w", err))
-			return s.Err()
-		}
-		s.meta.Store(&m)
-		return batch.Close()
-	})
+	defer s.users.Done()
+	s.writing.take()
+	defer s.writing.put()
+	if err := s.room(); err != nil {
+		return err
+	}
+	now := s.now.Load()
+	sequence := now.sequence + 1
+	for i := range all {
+		now.active().put(sequence, &all[i])
+	}
+	s.change(func(now *state) { now.meta, now.sequence = m, sequence })
+	return nil
 }
 
 // Flush makes the state durable as it stands.
@@ -292,6 +310,9 @@ func (s *Store) Flush() error {
 	}
 	return s.fail.aside(func() error {
 		defer s.users.Done()
+		if err := s.spillUpTo(s.now.Load().sequence); err != nil {
+			return err
+		}
 		flushed, err := s.db.AsyncFlush()
 		if err != nil {
 			s.fail.set(fmt.Errorf("flush state: %w", err))
@@ -320,7 +341,11 @@ func (s *Store) Close() error {
 	s.closing.Unlock()
 	end := func() error {
 		s.users.Wait()
-		return s.db.Close()
+		var err error
+		if now := s.now.Load(); now != nil {
+			err = now.base.put()
+		}
+		return errors.Join(err, s.db.Close())
 	}
 	switch {
 	case again:

@@ -97,15 +97,16 @@ func TestAViewSaysWhereItStands(t *testing.T) {
 func TestAfterACrashTheStateIsAPrefix(t *testing.T) {
 	rng := random(t)
 	for _, unsynced := range []int{0, 20, 50, 80, 100} {
-		for range 3 {
-			crashOnce(t, rng, unsynced)
+		for _, layerBytes := range []int{1, 300 << 10, 0} {
+			crashOnce(t, rng, unsynced, layerBytes)
 		}
 	}
 }
 
-func crashOnce(t *testing.T, rng *rand.Rand, unsynced int) {
+func crashOnce(t *testing.T, rng *rand.Rand, unsynced, layerBytes int) {
 	fs := vfs.NewCrashableMem()
-	s := mustOpen(t, fs)
+	s, err := store.Open(layered(fs, layerBytes))
+	must(t, err)
 	defer mustClose(t, s)
 	// Values of 100 KiB fill memtables, so that Pebble flushes by itself too.
 	entries := randomEntries(rng, 1, 100, 100<<10)
@@ -140,38 +141,43 @@ func mustBePrefix(t *testing.T, fs vfs.FS, states map[uint64]model, flushed uint
 }
 
 // TestAFlushKeepsEffectAndIndexTogether commits small batches until Pebble has
-// flushed a few times by itself, each time in the middle of something, and
-// looks at what a loss of power would leave.
+// flushed by itself, in the middle of something, and looks at what a loss of
+// power would leave. It does so anew a few times, for the first memtable of a
+// store is a small one.
 func TestAFlushKeepsEffectAndIndexTogether(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	s := mustOpen(t, fs)
-	defer mustClose(t, s)
-	tables, flushes := 0, 0
-	for index := uint64(1); flushes < 6; index++ {
-		mustPut(t, s, index, "index", strconv.FormatUint(index, 10))
-		if index%200 > 0 {
-			continue
-		}
-		names, err := fs.List(dir)
+	for range 6 {
+		s, err := store.Open(layered(fs, 1))
 		must(t, err)
-		now := 0
-		for _, name := range names {
-			if strings.HasSuffix(name, ".sst") {
-				now++
+		index := s.Meta().Index
+		for before := tables(t, fs); tables(t, fs) == before; {
+			for range 20 {
+				index++
+				mustPut(t, s, index, "index", strconv.FormatUint(index, 10))
 			}
 		}
-		if now == tables {
-			continue
-		}
-		tables = now
-		flushes++
 		left := mustOpen(t, fs.CrashClone(vfs.CrashCloneCfg{}))
 		got, _ := left.Begin().Get(store.Data, []byte("index"))
 		if want := left.Meta().Index; want > 0 && string(got) != strconv.FormatUint(want, 10) {
 			t.Errorf("a state at %d holds the effect of %s", want, got)
 		}
 		mustClose(t, left)
+		mustClose(t, s)
 	}
+}
+
+// tables is the number of tables on a disk.
+func tables(t *testing.T, fs vfs.FS) int {
+	t.Helper()
+	names, err := fs.List(dir)
+	must(t, err)
+	count := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			count++
+		}
+	}
+	return count
 }
 
 func TestKeysWithoutAnIndexAreRefused(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/quorate/quorate"
@@ -57,7 +56,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Stream is a state as bytes, made while it is read. It must be closed.
 type Stream struct {
 	view     *View
-	iterator *pebble.Iterator
+	contents *contents
 	packer   *zstd.Encoder
 	sum      *summer
 	raw      []byte       // of the block in the making
@@ -74,30 +73,45 @@ type summer struct {
 
 // Stream makes the view a stream, which closes the view.
 func (v *View) Stream(group uint64) (*Stream, error) {
-	iterator, err := v.records()
-	if err != nil {
+	if err := v.Err(); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	packer, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return nil, errors.Join(err, iterator.Close(), v.Close())
+		return nil, errors.Join(err, v.Close())
 	}
-	s := &Stream{view: v, iterator: iterator, packer: packer, sum: &summer{hash: xxhash.New()}}
-	s.iterator.First()
+	s := &Stream{view: v, contents: v.contents(), packer: packer, sum: &summer{hash: xxhash.New()}}
 	s.header(group)
 	return s, nil
 }
 
-// records walks over all that a stream carries: every space but meta, which
+// contents walks over all that a stream carries: every space but meta, which
 // is the header of the stream.
-func (v *View) records() (*pebble.Iterator, error) {
-	if err := v.Err(); err != nil {
-		return nil, err
+type contents struct {
+	view *View
+	left []Space // behind the one where the cursor is
+	*cursor
+}
+
+func (v *View) contents() *contents {
+	c := &contents{view: v, left: spaces[:], cursor: &cursor{}}
+	c.next()
+	return c
+}
+
+// next goes to the next key.
+func (c *contents) next() {
+	if c.valid {
+		c.cursor.next()
 	}
-	return v.snapshot.NewIter(&pebble.IterOptions{
-		// meta stands between the spaces; a stream skips its one key.
-		SkipPoint: func(key []byte) bool { return len(key) > 0 && key[0] == byte(meta) },
-	})
+	for !c.valid && c.err == nil && len(c.left) > 0 {
+		if err := c.close(); err != nil {
+			c.cursor = &cursor{err: err}
+			return
+		}
+		c.cursor = c.view.cursor(c.left[0], nil, nil)
+		c.left = c.left[1:]
+	}
 }
 
 func (s *Stream) header(group uint64) {
@@ -127,16 +141,12 @@ func (s *Stream) more() error {
 		return err
 	}
 	s.raw = s.raw[:0]
-	for len(s.raw) < blockBytes && s.iterator.Valid() {
-		value, err := s.iterator.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		s.raw = appendRecord(s.raw, s.iterator.Key(), value)
+	for len(s.raw) < blockBytes && s.contents.valid {
+		s.raw = appendRecord(s.raw, s.contents.name, s.contents.value)
 		s.sum.count++
-		s.iterator.Next()
+		s.contents.next()
 	}
-	if err := s.iterator.Error(); err != nil {
+	if err := s.contents.err; err != nil {
 		return err
 	}
 	if len(s.raw) == 0 {
@@ -166,7 +176,7 @@ func (s *Stream) trailer() {
 
 // Close gives the view back.
 func (s *Stream) Close() error {
-	return errors.Join(s.packer.Close(), s.iterator.Close(), s.view.Close())
+	return errors.Join(s.packer.Close(), s.contents.close(), s.view.Close())
 }
 
 func (s *summer) write(raw []byte) {
@@ -184,20 +194,17 @@ func appendRecord(dst, key, value []byte) []byte {
 // ContentHash is a hash over every key and value of the view, found by
 // reading them all. It is that of the trailer of a Stream.
 func (v *View) ContentHash() (uint64, error) {
-	iterator, err := v.records()
-	if err != nil {
+	if err := v.Err(); err != nil {
 		return 0, err
 	}
 	sum := summer{hash: xxhash.New()}
-	var raw, value []byte
-	for more := iterator.First(); more && err == nil; more = iterator.Next() {
-		if value, err = iterator.ValueAndErr(); err == nil {
-			raw = appendRecord(raw[:0], iterator.Key(), value)
-			sum.write(raw)
-			err = v.Err()
-		}
+	var raw []byte
+	c := v.contents()
+	for ; c.valid && v.Err() == nil; c.next() {
+		raw = appendRecord(raw[:0], c.name, c.value)
+		sum.write(raw)
 	}
-	err = errors.Join(err, iterator.Close())
+	err := errors.Join(c.close(), v.Err())
 	v.store.fail.check(err)
 	return sum.hash.Sum64(), err
 }

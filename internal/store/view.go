@@ -12,25 +12,23 @@ import (
 // Data space and must be closed.
 type View struct {
 	store *Store
-	// snapshot is nil if the store had failed or was closed before.
-	snapshot *pebble.Snapshot
-	meta     Meta
+	*state
+	// open says that the view is a user of the store and of the base. It is not
+	// if the store had failed or was closed before.
+	open bool
 }
 
 // View takes the state as it is now.
 func (s *Store) View() *View {
 	if s.enter() != nil {
-		return &View{store: s, meta: s.Meta()}
+		return &View{store: s, state: s.now.Load()}
 	}
-	before := s.meta.Load()
-	v := &View{store: s, snapshot: s.db.NewSnapshot(), meta: *before}
-	if s.coming.Load() != before {
-		// A commit began since, and the snapshot may hold it. It says so itself.
-		var err error
-		v.meta, err = loadMeta(v.snapshot)
-		s.fail.check(err)
+	for {
+		// A base that is put away meanwhile is not the newest any more.
+		if now := s.now.Load(); now.base.take() {
+			return &View{store: s, state: now, open: true}
+		}
 	}
-	return v
 }
 
 // Meta says up to where the view reflects the log.
@@ -44,7 +42,33 @@ func (v *View) Get(key []byte) ([]byte, bool) {
 	if v.Err() != nil {
 		return nil, false
 	}
-	return get(v.snapshot, v.store.fail, join(Data, key))
+	return v.get(Data, key)
+}
+
+// scratchBytes is how long a key may be that is put together without taking
+// memory.
+const scratchBytes = 128
+
+func (v *View) get(space Space, key []byte) ([]byte, bool) {
+	var scratch [scratchBytes]byte
+	if w, ok := v.written(append(append(scratch[:0], byte(space)), key...), v.sequence); ok {
+		return w.found()
+	}
+	return get(v.base, v.store.fail, join(space, key))
+}
+
+// found is the value of a record, which never changes: whoever keeps it keeps the
+// chunk that it stands in.
+func (w *record) found() ([]byte, bool) {
+	if w.flags&flagDeleted != 0 {
+		return nil, false
+	}
+	return w.value, true
+}
+
+// cursor walks through a range of a space.
+func (v *View) cursor(space Space, start, end []byte) *cursor {
+	return open(v.layers, v.base, v.sequence, space, start, end)
 }
 
 // Scan yields the Data space in order, from start up to but without end.
@@ -53,11 +77,11 @@ func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 		if v.Err() != nil {
 			return
 		}
-		c := open(v.snapshot, Data, start, end)
+		c := v.cursor(Data, start, end)
 		// Also when yield panics.
 		defer func() { v.store.fail.check(c.close()) }()
 		for ; c.valid; c.next() {
-			if !yield(c.key, c.value) {
+			if !yield(bytes.Clone(c.key), bytes.Clone(c.value)) {
 				return
 			}
 		}
@@ -66,13 +90,12 @@ func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 
 // Close gives the view back.
 func (v *View) Close() error {
-	if v.snapshot == nil {
+	if !v.open {
 		return nil
 	}
+	v.open = false
 	defer v.store.users.Done()
-	snapshot := v.snapshot
-	v.snapshot = nil
-	return snapshot.Close()
+	return v.base.put()
 }
 
 func loadMeta(r pebble.Reader) (Meta, error) {
@@ -105,62 +128,4 @@ func get(r pebble.Reader, fail *failure, key []byte) ([]byte, bool) {
 func join(space Space, key []byte) []byte {
 	joined := make([]byte, 0, 1+len(key))
 	return append(append(joined, byte(space)), key...)
-}
-
-// bounds is the first key of a range of a space, and the first behind it. A
-// nil end is the end of the space.
-func bounds(space Space, start, end []byte) (lower, upper []byte) {
-	lower, upper = join(space, start), []byte{byte(space) + 1}
-	if end != nil {
-		upper = join(space, end)
-	}
-	return lower, upper
-}
-
-// cursor walks through keys in order. Its key has no space in front.
-type cursor struct {
-	iterator *pebble.Iterator // nil if there is nothing to walk through
-	err      error
-	valid    bool // there are a key and a value, and no error
-	key      []byte
-	value    []byte
-}
-
-func open(r pebble.Reader, space Space, start, end []byte) *cursor {
-	lower, upper := bounds(space, start, end)
-	c := &cursor{}
-	if bytes.Compare(lower, upper) >= 0 {
-		return c
-	}
-	if c.iterator, c.err = r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper}); c.err == nil {
-		c.load(c.iterator.First())
-	}
-	return c
-}
-
-func (c *cursor) next() { c.load(c.iterator.Next()) }
-
-// load copies where the iterator stands, for the caller may keep it.
-func (c *cursor) load(valid bool) {
-	c.valid = false
-	if !valid {
-		c.err = c.iterator.Error()
-		return
-	}
-	value, err := c.iterator.ValueAndErr()
-	if err != nil {
-		c.err = err
-		return
-	}
-	c.valid = true
-	c.key = bytes.Clone(c.iterator.Key()[1:])
-	c.value = bytes.Clone(value)
-}
-
-// close gives the iterator back and says what went wrong.
-func (c *cursor) close() error {
-	if c.iterator == nil {
-		return c.err
-	}
-	return errors.Join(c.err, c.iterator.Close())
 }
