@@ -1,7 +1,7 @@
 # make check is all that CI runs; .ci/run is the one place that says what
 # that is, so that both are the same on every machine.
 
-.PHONY: check sim soak planted torture differ e2e bench
+.PHONY: check sim soak planted torture differ e2e bench strain
 
 HOURS ?= 8
 COMMANDS ?= 100000
@@ -41,3 +41,8 @@ e2e:
 # make bench BENCH=-quick
 bench:
 	go -C bench run ./peers $(BENCH)
+
+# The limits of Quorate itself: many keys, memory, snapshots, restarts, overload.
+# About as long; a first look: make strain BENCH=-quick
+strain:
+	go -C bench run ./strain $(BENCH)

@@ -2,10 +2,15 @@
 // own, so that nobody who uses the library sees what its peers depend on.
 //
 //	peers             Quorate beside etcd, dragonboat and Redis: the same work, one after the other
+//	strain            the limits of Quorate: many keys, memory, snapshots, restarts, overload
 //	internal/cluster  starts the nodes of each system, and ends them
 //	internal/member   what runs inside a node that is a copy of the program which started it
 //	internal/loop     callers in a loop, and how long they waited
 //	internal/usage    what a process took of its machine, as /proc tells
+//	internal/host     what machine this is
+//	internal/fill     stores keys as fast as can be
+//	internal/redisbench  runs redis-benchmark, and reads what it prints
+//	internal/report   figures as Markdown
 //
 // From the root of the repository:
 //
