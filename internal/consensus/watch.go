@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -180,9 +182,19 @@ func (g *Group) keep() {
 // due says that the log has grown enough since the newest snapshot, up to what
 // was applied: a snapshot does not help against a tail that is not committed.
 func (g *Group) due(applied uint64) bool {
-	log := g.config.WAL
-	since := applied - min(applied, g.config.State.index())
-	return since >= g.config.SnapshotEntries || since > 0 && log.Bytes() > logBytesMax
+	log, newest := g.config.WAL, g.config.State.index()
+	since := applied - min(applied, newest)
+	return since >= g.config.SnapshotEntries+g.apart(newest) || since > 0 && log.Bytes() > logBytesMax
+}
+
+// apart is how many entries later than others this node takes the snapshot behind
+// one: up to a quarter. All nodes count the same entries, and would flush and
+// tidy up at the same moment, so that a majority is slow.
+func (g *Group) apart(newest uint64) uint64 {
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, newest) // a hash takes everything
+	_, _ = h.Write([]byte(g.config.Self.ID))
+	return h.Sum64() % (g.config.SnapshotEntries/4 + 1)
 }
 
 // take takes a snapshot, behind which raft cuts the log.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -103,9 +104,13 @@ func (l logger) Fatalf(format string, args ...any) {
 // changes of a directory last in order; elsewhere a loss of power could leave
 // a state without a manifest, or without a marker, which to Pebble is a new and
 // empty one.
+//
+// And on it compactions are paced: see pace.go.
 type guardedFS struct {
 	vfs.FS
 	fail *failure
+	// hurried says that compactions are not to be paced.
+	hurried func() bool
 }
 
 // markerPrefix begins the names of markers.
@@ -113,6 +118,13 @@ const markerPrefix = "marker."
 
 // Create implements vfs.FS.
 func (g guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if category == compactionCategory {
+		file, err := g.FS.Create(name, category)
+		if err != nil {
+			return nil, err
+		}
+		return &pacedFile{File: file, hurried: g.hurried, began: time.Now()}, nil
+	}
 	if !strings.HasPrefix(g.PathBase(name), markerPrefix) {
 		return g.FS.Create(name, category)
 	}

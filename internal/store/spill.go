@@ -87,6 +87,7 @@ func (s *Store) spill(l *layer) error {
 		// Not a part of the slice, behind which the layer would be kept.
 		now.layers, now.base = []*layer{now.active()}, after
 	})
+	s.count()
 	close(l.spilled)
 	return errors.Join(before.put(), batch.Close())
 }

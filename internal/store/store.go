@@ -151,6 +151,8 @@ type Store struct {
 	// changing guards that now is replaced by a change of itself.
 	changing sync.Mutex
 	now      atomic.Pointer[state]
+	// crowded says that compactions do not keep up.
+	crowded atomic.Bool
 	// spare is the memory of a batch that was committed, for the next.
 	spare atomic.Pointer[writes]
 
@@ -179,7 +181,7 @@ func (s *Store) enter() error {
 func Open(o Options) (*Store, error) {
 	s := &Store{fail: newFailure(o.Failed), seed: seed(maphash.MakeSeed()), writing: make(token, 1), layerBytes: cmp.Or(o.LayerBytes, layerBytes)}
 	err := s.open(func() (*pebble.DB, error) {
-		options := pebbleOptions(o, s.fail)
+		options := pebbleOptions(o, s)
 		gate := newGate()
 		options.Experimental.CompactionScheduler = gate
 		db, err := pebble.Open(o.Dir, options)
@@ -243,9 +245,10 @@ func (s *Store) mustBeEmpty() error {
 	return nil
 }
 
-func pebbleOptions(o Options, fail *failure) *pebble.Options {
+func pebbleOptions(o Options, s *Store) *pebble.Options {
+	fail := s.fail
 	options := &pebble.Options{
-		FS:                          guardedFS{o.FS, fail},
+		FS:                          guardedFS{o.FS, fail, s.hurried},
 		DisableWAL:                  true,
 		MemTableSize:                memtableBytes,
 		MemTableStopWritesThreshold: memtablesMax,
@@ -322,6 +325,7 @@ func (s *Store) Flush() error {
 		// fail, and a failed store is not waited for.
 		select {
 		case <-flushed:
+			s.count()
 		case <-s.fail.failed:
 		}
 		return s.Err()
