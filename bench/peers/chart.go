@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/go-analyze/charts"
+
+	"github.com/quorate/quorate/bench/internal/report"
 )
 
 // The chart has a panel for each group of works, in two columns. A panel has a
@@ -228,7 +230,7 @@ func (c canvas) panel(p panel, x, y int, s scale) {
 	for power := s.from; power <= s.to; power++ {
 		at := left + s.at(math.Pow(10, power))
 		c.box(at, y+panelTop-6, at+1, bottom, rule)
-		label := count(math.Pow(10, power))
+		label := report.Count(math.Pow(10, power))
 		c.text(label, at-c.width(label, lineSize)/2, bottom+13, lineSize, faint)
 	}
 	y += panelTop
@@ -238,7 +240,7 @@ func (c canvas) panel(p panel, x, y int, s scale) {
 		for _, b := range r.bars {
 			end := left + max(2, s.at(b.rate))
 			c.box(left, y, end, y+barHeight, shade(b.system))
-			c.text(count(b.rate), end+5, y+barHeight-2, labelSize, ink)
+			c.text(report.Count(b.rate), end+5, y+barHeight-2, labelSize, ink)
 			y += barHeight + barGap
 		}
 		y += workGap

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/bench/internal/cluster"
+	"github.com/quorate/quorate/bench/internal/fill"
 	"github.com/quorate/quorate/bench/internal/loop"
 )
 
@@ -110,31 +111,10 @@ func etcdIncrement(ctx context.Context, on *clientv3.Client, counter string) err
 	}
 }
 
-// fillEtcd stores all keys, a hundred with each transaction.
 func fillEtcd(ctx context.Context, c *cluster.Cluster) error {
-	clients, end, err := openEtcd(ctx, c, false)
+	leader, err := c.Leader(ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
-	const slice = 100 // of the 128 that a transaction may have
-	failed := make(chan error, len(clients))
-	for i, client := range clients {
-		go func() {
-			var err error
-			for first := i * slice; first < keyCount && err == nil; first += len(clients) * slice {
-				var puts []clientv3.Op
-				for n := range slice {
-					puts = append(puts, clientv3.OpPut(fmt.Sprintf(keyFormat, first+n), value))
-				}
-				_, err = client.Txn(ctx).Then(puts...).Commit()
-			}
-			failed <- err
-		}()
-	}
-	var errs []error
-	for range clients {
-		errs = append(errs, <-failed)
-	}
-	return errors.Join(errs...)
+	return fill.Etcd(ctx, leader.Client, stored())
 }

@@ -28,43 +28,19 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
-	"regexp"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/quorate/quorate/bench/internal/member"
+	"github.com/quorate/quorate/bench/internal/program"
 )
 
-func main() {
-	if status, is := member.Main(); is {
-		os.Exit(status)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	plan, err := parse(os.Args[1:])
-	if err != nil {
-		os.Exit(2) // the flags have printed why
-	}
-	if err := run(ctx, plan); err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		stop()
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(program.Main("peers", parse, run)) }
 
 // plan is what the command line asks for.
 type plan struct {
+	program.Options
 	rounds int
 	pace   pace
-	// only is which works are done, by name.
-	only *regexp.Regexp
-	// out is where the report goes, dir where the data of the clusters.
-	out, dir string
-	command  string
 }
 
 // pace is how long a measurement lasts.
@@ -75,62 +51,40 @@ type pace struct{ warmup, duration time.Duration }
 const quickSeconds = 0.7
 
 func parse(args []string) (plan, error) {
-	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
-	quick := flags.Bool("quick", false, "measure for 0.7 seconds each, in less than 5 minutes")
+	flags := program.NewFlags("peers", "works", "measure for 0.7 seconds each, in less than 5 minutes")
 	rounds := flags.Int("rounds", 3, "how often everything is measured")
 	seconds := flags.Float64("seconds", 5, "how long one measurement lasts (with -quick: 0.7)")
-	only := flags.String("only", "", "do only the works whose names match this regular expression")
-	out := flags.String("out", "results", "folder for the report")
-	dir := flags.String("dir", "", "folder on the disk that is measured (default: the one for temporary files)")
-	if err := flags.Parse(args); err != nil {
+	options, err := flags.Parse(args)
+	if err != nil {
 		return plan{}, err
 	}
 	set := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
-	if *quick && !set["seconds"] {
+	if options.Quick && !set["seconds"] {
 		*seconds = quickSeconds
 	}
-	matches, err := regexp.Compile(*only)
-	switch {
-	case err != nil:
-	case flags.NArg() > 0:
-		err = fmt.Errorf("there is nothing to say beside flags: %q", flags.Args())
-	case *rounds < 1 || *seconds <= 0:
-		err = errors.New("-rounds and -seconds must be positive")
-	}
-	if err != nil {
-		fmt.Fprintln(flags.Output(), err)
-		return plan{}, err
+	if *rounds < 1 || *seconds <= 0 {
+		return plan{}, flags.Refuse("-rounds and -seconds must be positive")
 	}
 	duration := time.Duration(*seconds * float64(time.Second))
-	return plan{
-		rounds:  *rounds,
-		pace:    pace{warmup: min(time.Second, duration/2), duration: duration},
-		only:    matches,
-		out:     *out,
-		dir:     *dir,
-		command: strings.TrimSpace("go -C bench run ./peers " + strings.Join(args, " ")),
-	}, nil
+	return plan{options, *rounds, pace{warmup: min(time.Second, duration/2), duration: duration}}, nil
 }
 
 // run measures, and writes the report. What was measured before ctx ended is
 // reported, too.
 func run(ctx context.Context, p plan) error {
-	dir, err := os.MkdirTemp(p.dir, "peers-")
+	dir, err := p.Folder()
 	if err != nil {
-		return fmt.Errorf("make a directory for the clusters: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	p.dir = dir
-	results := &results{Machine: describe(ctx, p)}
-	if err := results.Machine.check(dir); err != nil {
 		return err
 	}
+	defer os.RemoveAll(dir)
+	p.Dir = dir
+	results := &results{Machine: describe(ctx, p)}
 	began := time.Now()
 	err = measureAll(ctx, p, results)
 	results.Took = time.Since(began).Round(time.Second).String()
 	if len(results.Figures) == 0 {
 		return errors.Join(err, errors.New("nothing was measured"))
 	}
-	return errors.Join(err, write(results, p.out))
+	return errors.Join(err, write(results, p.Out))
 }

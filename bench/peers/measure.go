@@ -99,7 +99,7 @@ func (m *meter) shut() {
 
 // measureAll does every work on every system in every round.
 func measureAll(ctx context.Context, p plan, to *results) error {
-	all, without := systems(ctx, p.dir)
+	all, without := systems(ctx, p.Dir)
 	to.Without = without
 	for _, s := range all {
 		to.Systems = append(to.Systems, about{s.name, s.about})
@@ -109,12 +109,12 @@ func measureAll(ctx context.Context, p plan, to *results) error {
 	}
 	var chosen []work
 	for _, w := range works() {
-		if p.only.MatchString(w.name) {
+		if p.Only.MatchString(w.name) {
 			chosen = append(chosen, w)
 		}
 	}
 	for i := range p.rounds {
-		if err := to.probe(p.dir); err != nil {
+		if err := to.probe(p.Dir); err != nil {
 			return err
 		}
 		for _, group := range groups(chosen) {
@@ -157,7 +157,7 @@ func rotated[T any](list []T, by int) []T {
 
 // measureGroup does works on a cluster that is started for them.
 func measureGroup(ctx context.Context, p plan, s system, group []work) []figure {
-	c, err := s.start(ctx, p.dir)
+	c, err := s.start(ctx, p.Dir)
 	if err == nil && group[0].op == opRead {
 		if err = s.fill(ctx, c); err != nil {
 			err = errors.Join(fmt.Errorf("fill: %w", err), c.Close())

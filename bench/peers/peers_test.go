@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/bench/internal/host"
 	"github.com/quorate/quorate/bench/internal/member"
+	"github.com/quorate/quorate/bench/internal/report"
 	"github.com/quorate/quorate/bench/internal/usage"
 )
 
@@ -19,25 +21,6 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	os.Exit(m.Run())
-}
-
-func TestCSVOfRedisBenchmarkIsRead(t *testing.T) {
-	const names = `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"` + "\n"
-	got, err := parseCSV(names + `"GET k:__rand_int__","17543.86","0.446","0.176","0.431","0.647","0.767","0.975"` + "\n")
-	if err != nil || got.Rate != 17543.86 || got.P50 != 431*time.Microsecond || got.P99 != 767*time.Microsecond {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	for name, text := range map[string]string{
-		"names only, as after an error": names,
-		"nothing":                       "",
-		"no number":                     names + `"GET","many","0.446","0.176","0.431","0.647","0.767","0.975"` + "\n",
-		"another table":                 "\"a\",\"b\"\n\"1\",\"2\"\n",
-		"a p99 below the p50":           names + `"GET","100","0.446","0.176","0.431","0.647","0.367","0.975"` + "\n",
-	} {
-		if f, err := parseCSV(text); err == nil {
-			t.Errorf("%s: read as %+v", name, f)
-		}
-	}
 }
 
 // sample is three rounds of some figures. Quorate is 4, 5 and 8 times as fast
@@ -74,7 +57,7 @@ func TestRatiosAreThoseOfOneRound(t *testing.T) {
 		{"HTTP write 256", etcd, 2.5}, // by that of as many callers
 	} {
 		ratios := over(rounds, func(one round) (float64, bool) { return one.ratio(c.work, c.peer) })
-		if len(ratios) != 3 || median(ratios) != c.want {
+		if len(ratios) != 3 || report.Median(ratios) != c.want {
 			t.Errorf("%s against %s: %v, want a median of %v", c.work, c.peer, ratios, c.want)
 		}
 	}
@@ -118,6 +101,14 @@ func TestReportSaysWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestMachineIsOneListInTheFile(t *testing.T) {
+	raw, err := json.Marshal(machine{host.Description{CPU: "one", Cores: 2, Command: "do"}, 3, 0.5})
+	want := `{"CPU":"one","Memory":"","Kernel":"","Go":"","Cores":2,"Commit":"","Command":"do","Date":"","Rounds":3,"Seconds":0.5}`
+	if err != nil || string(raw) != want {
+		t.Errorf("got %s, %v\nwant %s", raw, err, want)
+	}
+}
+
 func TestReportOfABusyMachineSaysSo(t *testing.T) {
 	r := sample()
 	for i := range r.Figures {
@@ -125,25 +116,6 @@ func TestReportOfABusyMachineSaysSo(t *testing.T) {
 	}
 	if page := markdown(r); !strings.Contains(page, "the machine was not free") {
 		t.Errorf("others took most of a core, and the report says nothing of it:\n%s", page)
-	}
-}
-
-func TestMedianIsTheMiddle(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		want   float64
-	}{{[]float64{7}, 7}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 2, 9}, 3}} {
-		if got := median(c.values); got != c.want {
-			t.Errorf("the median of %v is %v, want %v", c.values, got, c.want)
-		}
-	}
-}
-
-func TestNumbersAreShort(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.0876: "0.088", 1.234: "1.23", 12.34: "12.3", 999.6: "1,000", 1234567: "1,234,567"} {
-		if got := three(v); got != want {
-			t.Errorf("%v is written as %s, want %s", v, got, want)
-		}
 	}
 }
 

@@ -2,15 +2,12 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-)
 
-// dash stands where there is nothing.
-const dash = "–"
+	"github.com/quorate/quorate/bench/internal/report"
+)
 
 // markdown is the report.
 func markdown(r *results) string {
@@ -48,7 +45,7 @@ func syncs(all []time.Duration) string {
 	if slices.Contains(all, 0) {
 		return "unknown"
 	}
-	return fmt.Sprintf("%s ms (%s to %s)", millis(median(all)), millis(slices.Min(all)), millis(slices.Max(all)))
+	return fmt.Sprintf("%s ms (%s to %s)", report.Millis(report.Median(all)), report.Millis(slices.Min(all)), report.Millis(slices.Max(all)))
 }
 
 // othersMax is how much of a core others may take before a run tells little:
@@ -61,8 +58,8 @@ func others(figures []figure) string {
 	if slices.Min(cores) < 0 {
 		return "what cannot be known here"
 	}
-	text := fmt.Sprintf("%.2f cores (%.2f to %.2f)", median(cores), slices.Min(cores), slices.Max(cores))
-	if median(cores) > othersMax {
+	text := fmt.Sprintf("%.2f cores (%.2f to %.2f)", report.Median(cores), slices.Min(cores), slices.Max(cores))
+	if report.Median(cores) > othersMax {
 		text += ": **the machine was not free, and these figures tell little**"
 	}
 	return text
@@ -101,18 +98,18 @@ func throughput(b *strings.Builder, r *results, rounds []round) {
 		}
 		rows = append(rows, row)
 	}
-	table(b, rows)
+	report.Table(b, rows)
 	fmt.Fprint(b, "\nA pipeline's latency is that of all its calls. Of generators on three nodes at once it is the slowest one's. ",
 		"The ratios are medians of those of each round; etcd has no pipelines and no plain HTTP, and is compared there by its best write, and by that of as many callers.\n")
 }
 
 func cell(o outcome, ok bool) string {
 	if !ok {
-		return dash
+		return report.Dash
 	}
-	text := fmt.Sprintf("**%s** (%s to %s) %s / %s", count(o.rate), count(o.least), count(o.most), millis(o.p50), millis(o.p99))
+	text := fmt.Sprintf("**%s** (%s to %s) %s / %s", report.Count(o.rate), report.Count(o.least), report.Count(o.most), report.Millis(o.p50), report.Millis(o.p99))
 	if o.refused > 0 {
-		text += fmt.Sprintf("; refused %s", count(float64(o.refused)))
+		text += fmt.Sprintf("; refused %s", report.Count(float64(o.refused)))
 	}
 	return text
 }
@@ -120,9 +117,9 @@ func cell(o outcome, ok bool) string {
 func ratioCell(rounds []round, work, peer string) string {
 	ratios := over(rounds, func(one round) (float64, bool) { return one.ratio(work, peer) })
 	if len(ratios) == 0 {
-		return dash
+		return report.Dash
 	}
-	return three(median(ratios)) + " ×"
+	return report.Three(report.Median(ratios)) + " ×"
 }
 
 func reached(b *strings.Builder, r *results, rounds []round) {
@@ -133,17 +130,17 @@ func reached(b *strings.Builder, r *results, rounds []round) {
 			continue
 		}
 		met := "**no**"
-		if t.met(median(values)) {
+		if t.met(report.Median(values)) {
 			met = "yes"
 		}
-		spread := fmt.Sprintf("%s to %s", three(slices.Min(values)), three(slices.Max(values)))
-		rows = append(rows, []string{t.work, t.text, three(median(values)) + strings.TrimRight(" "+t.unit, " "), spread, met})
+		spread := fmt.Sprintf("%s to %s", report.Three(slices.Min(values)), report.Three(slices.Max(values)))
+		rows = append(rows, []string{t.work, t.text, report.Three(report.Median(values)) + strings.TrimRight(" "+t.unit, " "), spread, met})
 	}
 	if len(rows) == 1 {
 		return
 	}
 	fmt.Fprint(b, "\n## Targets\n\n")
-	table(b, rows)
+	report.Table(b, rows)
 }
 
 func costs(b *strings.Builder, r *results, rounds []round) {
@@ -158,19 +155,19 @@ func costs(b *strings.Builder, r *results, rounds []round) {
 		}
 		rows = append(rows, row)
 	}
-	table(b, rows)
+	report.Table(b, rows)
 	fmt.Fprint(b, "\nIn process the callers are in a server process, and are counted with it.\n")
 }
 
 func costCell(o outcome, ok bool) string {
 	if !ok || !o.known {
-		return dash
+		return report.Dash
 	}
-	disk := dash
+	disk := report.Dash
 	if o.disk >= 0 {
-		disk = count(o.disk)
+		disk = report.Count(o.disk)
 	}
-	return fmt.Sprintf("%s s, %s MiB, %s B (%s)", three(o.cpu), count(float64(o.peak)/(1<<20)), disk, count(o.written))
+	return fmt.Sprintf("%s s, %s MiB, %s B (%s)", report.Three(o.cpu), report.Count(float64(o.peak)/(1<<20)), disk, report.Count(o.written))
 }
 
 func how(b *strings.Builder, r *results) {
@@ -189,50 +186,15 @@ func how(b *strings.Builder, r *results) {
 	}
 }
 
-// table writes rows, of which the first is the header.
-func table(b *strings.Builder, rows [][]string) {
-	for i, row := range rows {
-		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(b, "|---%s|\n", strings.Repeat("|---:", len(row)-1))
-		}
-	}
-}
-
 // line is what is said of a figure when it has been measured.
 func line(f figure) string {
 	text := fmt.Sprintf("round %d  %-28s %-18s ", f.Round, f.Work, f.System)
 	if f.Error != "" {
 		return text + "void: " + f.Error
 	}
-	text += fmt.Sprintf("%9s/s  p50 %s ms  p99 %s ms", count(f.Rate), millis(f.P50), millis(f.P99))
+	text += fmt.Sprintf("%9s/s  p50 %s ms  p99 %s ms", report.Count(f.Rate), report.Millis(f.P50), report.Millis(f.P99))
 	if f.Refused > 0 {
 		text += fmt.Sprintf("  refused %d", f.Refused)
 	}
 	return text
-}
-
-// count is a whole number with a comma for each thousand.
-func count(v float64) string {
-	digits := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-// millis is a duration in milliseconds, with three digits that say something.
-func millis(d time.Duration) string { return three(float64(d) / float64(time.Millisecond)) }
-
-// three is a number with three digits that say something.
-func three(v float64) string {
-	switch {
-	case v >= 100 || v == 0:
-		return count(v)
-	case v >= 10:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	case v >= 1:
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 3, 64)
 }

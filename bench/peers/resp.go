@@ -1,31 +1,17 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
-	"fmt"
-	"net"
-	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/quorate/quorate/bench/internal/cluster"
-	"github.com/quorate/quorate/internal/resp"
+	"github.com/quorate/quorate/bench/internal/fill"
+	"github.com/quorate/quorate/bench/internal/redisbench"
 )
 
-// value is what is written, everywhere.
-const value = "12345678"
-
-// keyFormat is how redis-benchmark writes the keys of a work.
-const keyFormat = "k:%012d"
-
-// commands is what redis-benchmark sends for each work. It ends with a message
-// and no figure if one answer is an error.
+// commands is what redis-benchmark sends for each work.
 var commands = map[op][]string{
 	opWrite: {"SET", "k:__rand_int__", value},
 	opRead:  {"GET", "k:__rand_int__"},
@@ -33,27 +19,24 @@ var commands = map[op][]string{
 	opMany:  {"INCR", "c:__rand_int__"},
 }
 
-// generator is one redis-benchmark on one node.
-type generator struct {
-	addr string
-	work work
-}
-
 // generators is one for the leader, or one for each node with a part of the
 // callers.
-func generators(ctx context.Context, c *cluster.Cluster, w work) ([]generator, error) {
+func generators(ctx context.Context, c *cluster.Cluster, w work) ([]redisbench.Plan, error) {
+	whole := redisbench.Plan{Clients: w.callers, Pipeline: w.pipeline, Keys: keyCount, Command: commands[w.op]}
 	if !w.spread {
 		leader, err := c.Leader(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return []generator{{leader.RESP, w}}, nil
+		whole.Addr = leader.RESP
+		return []redisbench.Plan{whole}, nil
 	}
-	var all []generator
+	var all []redisbench.Plan
 	for i, n := range c.Nodes {
-		part := w
-		part.callers = w.callers*(i+1)/len(c.Nodes) - w.callers*i/len(c.Nodes)
-		all = append(all, generator{n.RESP, part})
+		part := whole
+		part.Addr = n.RESP
+		part.Clients = w.callers*(i+1)/len(c.Nodes) - w.callers*i/len(c.Nodes)
+		all = append(all, part)
 	}
 	return all, nil
 }
@@ -65,31 +48,33 @@ func measureRESP(ctx context.Context, c *cluster.Cluster, w work, p pace, m *met
 	}
 	// How many calls last how long is found out by calling: a few, then as
 	// many as fill the warm-up, whose pace tells how many are measured.
-	counts := make([]int, len(all))
-	for i, g := range all {
-		counts[i] = max(500, 4*g.work.callers*g.work.pipeline)
+	for i := range all {
+		all[i].Calls = max(500, 4*all[i].Clients*all[i].Pipeline)
 	}
 	for _, lasts := range []time.Duration{p.warmup, p.duration} {
-		figures, err := runAll(ctx, all, counts)
+		figures, err := runAll(ctx, all)
 		if err != nil {
 			return figure{}, err
 		}
 		for i, f := range figures {
-			counts[i] = max(counts[i], int(f.Rate*lasts.Seconds()))
+			all[i].Calls = max(all[i].Calls, int(f.Rate*lasts.Seconds()))
 		}
 	}
 	m.open()
-	figures, err := runAll(ctx, all, counts)
+	figures, err := runAll(ctx, all)
 	m.shut()
 	return sum(figures), err
 }
 
 // runAll runs all generators at once.
-func runAll(ctx context.Context, all []generator, counts []int) ([]figure, error) {
+func runAll(ctx context.Context, all []redisbench.Plan) ([]figure, error) {
 	figures, errs := make([]figure, len(all)), make([]error, len(all))
 	var running sync.WaitGroup
-	for i, g := range all {
-		running.Go(func() { figures[i], errs[i] = g.run(ctx, counts[i]) })
+	for i, plan := range all {
+		running.Go(func() {
+			r, err := redisbench.Run(ctx, plan)
+			figures[i], errs[i] = figure{Rate: r.Rate, P50: r.P50, P99: r.P99, Calls: float64(plan.Calls)}, err
+		})
 	}
 	running.Wait()
 	return figures, errors.Join(errs...)
@@ -105,94 +90,10 @@ func sum(parts []figure) (all figure) {
 	return all
 }
 
-// run makes so many calls.
-func (g generator) run(ctx context.Context, calls int) (figure, error) {
-	host, port, err := net.SplitHostPort(g.addr)
-	if err != nil {
-		return figure{}, err
-	}
-	args := append([]string{
-		"-h", host, "-p", port, "-c", strconv.Itoa(g.work.callers), "-P", strconv.Itoa(g.work.pipeline),
-		"-n", strconv.Itoa(calls), "-r", strconv.Itoa(keyCount), "--csv",
-	}, commands[g.work.op]...)
-	cmd := cluster.Command(ctx, "redis-benchmark", args...)
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		return figure{}, fmt.Errorf("run redis-benchmark: %w: %s", err, complaints.String())
-	}
-	f, err := parseCSV(string(out))
-	f.Calls = float64(calls)
-	return f, err
-}
-
-// parseCSV reads what redis-benchmark prints with --csv: a line of names, and
-// one of values.
-//
-//	"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
-//	"GET k:__rand_int__","17543.86","0.446","0.176","0.431","0.647","0.767","0.975"
-func parseCSV(text string) (figure, error) {
-	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil || len(lines) != 2 {
-		return figure{}, errors.Join(fmt.Errorf("redis-benchmark printed no line of names and one of values, but %q", text), err)
-	}
-	values := make(map[string]float64)
-	for i, name := range lines[0] {
-		if name == "test" {
-			continue
-		}
-		if values[name], err = strconv.ParseFloat(lines[1][i], 64); err != nil {
-			return figure{}, fmt.Errorf("read %s of redis-benchmark: %w", name, err)
-		}
-	}
-	millis := func(name string) time.Duration { return time.Duration(values[name] * float64(time.Millisecond)) }
-	f := figure{Rate: values["rps"], P50: millis("p50_latency_ms"), P99: millis("p99_latency_ms")}
-	if f.Rate <= 0 || f.P50 <= 0 || f.P99 < f.P50 {
-		return figure{}, fmt.Errorf("redis-benchmark printed figures that cannot be: %q", text)
-	}
-	return f, nil
-}
-
-// fillRESP stores all keys, a thousand with each call.
 func fillRESP(ctx context.Context, c *cluster.Cluster) error {
 	leader, err := c.Leader(ctx)
 	if err != nil {
 		return err
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", leader.RESP)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	const slice = 1000
-	answers := bufio.NewReader(conn)
-	for first := 0; first < keyCount; first += slice {
-		var arguments [][]byte
-		for i := range slice {
-			arguments = append(arguments, fmt.Appendf(nil, keyFormat, first+i), []byte(value))
-		}
-		if _, err := conn.Write(resp.AppendCall(nil, "MSET", arguments...)); err != nil {
-			return err
-		}
-		answer, err := answers.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if answer != "+OK\r\n" {
-			return fmt.Errorf("MSET was answered with %q", answer)
-		}
-	}
-	return nil
-}
-
-// redisVersion is what redis-server says of itself.
-func redisVersion() string {
-	out, err := exec.Command("redis-server", "--version").Output()
-	if err != nil {
-		return "version unknown"
-	}
-	text, _, _ := strings.Cut(string(out), " sha=")
-	return strings.TrimSpace(text)
+	return fill.RESP(ctx, leader.RESP, stored())
 }

@@ -2,13 +2,14 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/quorate/quorate/bench/internal/host"
+	"github.com/quorate/quorate/bench/internal/report"
 )
 
 // results is everything that was measured. Its JSON form is peers.json.
@@ -22,6 +23,17 @@ type results struct {
 	// cannot be known.
 	Syncs   []time.Duration
 	Figures []figure
+}
+
+// machine is where and how everything was measured.
+type machine struct {
+	host.Description
+	Rounds  int
+	Seconds float64
+}
+
+func describe(ctx context.Context, p plan) machine {
+	return machine{host.Describe(ctx, p.Command), p.rounds, p.pace.duration.Seconds()}
 }
 
 // about is how a system was run.
@@ -63,16 +75,6 @@ func over(rounds []round, value func(round) (float64, bool)) []float64 {
 	return all
 }
 
-// median is the middle one, or the mean of the middle two. There must be one.
-func median[T ~int64 | ~float64](values []T) T {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
 // outcome is the medians of a work on a system.
 type outcome struct {
 	// rounds is how many of them have a figure that is not void.
@@ -101,13 +103,13 @@ func outcomeOf(rounds []round, work, system string) (outcome, bool) {
 	}
 	rates := column(figures, func(f figure) float64 { return f.Rate })
 	o := outcome{
-		rounds: len(figures), rate: median(rates), least: slices.Min(rates), most: slices.Max(rates),
-		p50:     median(column(figures, func(f figure) time.Duration { return f.P50 })),
-		p99:     median(column(figures, func(f figure) time.Duration { return f.P99 })),
-		cpu:     median(column(figures, figure.cpuPerMillion)),
-		written: median(column(figures, figure.writtenPerCall)),
-		disk:    median(column(figures, figure.diskPerCall)),
-		peak:    median(column(figures, func(f figure) int64 { return f.Cost.Peak })),
+		rounds: len(figures), rate: report.Median(rates), least: slices.Min(rates), most: slices.Max(rates),
+		p50:     report.Median(column(figures, func(f figure) time.Duration { return f.P50 })),
+		p99:     report.Median(column(figures, func(f figure) time.Duration { return f.P99 })),
+		cpu:     report.Median(column(figures, figure.cpuPerMillion)),
+		written: report.Median(column(figures, figure.writtenPerCall)),
+		disk:    report.Median(column(figures, figure.diskPerCall)),
+		peak:    report.Median(column(figures, func(f figure) int64 { return f.Cost.Peak })),
 		known:   !slices.ContainsFunc(figures, func(f figure) bool { return !f.Known }),
 	}
 	for _, f := range figures {
@@ -150,25 +152,17 @@ func (r *results) notes() []string {
 
 // write prints the report, and makes the files of it in a folder.
 func write(r *results, folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("make the folder of the report: %w", err)
-	}
 	page := markdown(r)
 	fmt.Print(page)
-	raw, err := json.MarshalIndent(r, "", " ")
+	raw, err := report.JSON(r)
 	if err != nil {
-		return fmt.Errorf("encode the figures: %w", err)
+		return err
 	}
-	files := map[string][]byte{"peers.md": []byte(page), "peers.json": append(raw, '\n')}
+	files := map[string][]byte{"peers.md": []byte(page), "peers.json": raw}
 	for name, form := range chartForms {
 		if files[name], err = chart(r, form); err != nil {
 			return fmt.Errorf("draw %s: %w", name, err)
 		}
 	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-	}
-	return nil
+	return report.Save(folder, files)
 }

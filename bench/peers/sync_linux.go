@@ -12,11 +12,3 @@ func fdatasync(file *os.File) error {
 	}
 	return nil
 }
-
-// tmpfsMagic is the type of file systems in memory.
-const tmpfsMagic = 0x01021994
-
-func inMemory(dir string) bool {
-	var stat syscall.Statfs_t
-	return syscall.Statfs(dir, &stat) == nil && stat.Type == tmpfsMagic
-}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime/debug"
+	"strings"
 
 	"github.com/quorate/quorate/bench/internal/cluster"
 )
@@ -127,4 +129,26 @@ func hasRedisBenchmark() error {
 		return errors.Join(errors.New("install redis-benchmark to have it measured"), err)
 	}
 	return nil
+}
+
+// versionOf is the version of a module that this program was built with.
+func versionOf(module string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == module {
+				return m.Version
+			}
+		}
+	}
+	return "of unknown version"
+}
+
+// redisVersion is what redis-server says of itself.
+func redisVersion() string {
+	out, err := exec.Command("redis-server", "--version").Output()
+	if err != nil {
+		return "version unknown"
+	}
+	text, _, _ := strings.Cut(string(out), " sha=")
+	return strings.TrimSpace(text)
 }

@@ -1,9 +1,24 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
 
-// keyCount is how many keys there are; which one a call is about is random.
-const keyCount = 100_000
+	"github.com/quorate/quorate/bench/internal/fill"
+)
+
+const (
+	// keyCount is how many keys there are; which one a call is about is random.
+	keyCount = 100_000
+	// keyFormat is how redis-benchmark writes them.
+	keyFormat = "k:%012d"
+	// value is what is written, everywhere.
+	value = "12345678"
+)
+
+// stored is all keys that can be read, as they are before somebody reads.
+func stored() fill.Load {
+	return fill.Load{Keys: keyCount, Key: keyFormat, Value: func(int) []byte { return []byte(value) }, Together: 1000}
+}
 
 // op is what a call does.
 type op string

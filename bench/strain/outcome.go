@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -142,17 +139,9 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 func (r *results) write(folder string) error {
 	page := r.markdown()
 	fmt.Print(page)
-	raw, err := json.MarshalIndent(r, "", " ")
+	raw, err := report.JSON(r)
 	if err != nil {
-		return fmt.Errorf("encode the figures: %w", err)
+		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("make the folder of the report: %w", err)
-	}
-	for name, content := range map[string][]byte{"strain.md": []byte(page), "strain.json": append(raw, '\n')} {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-	}
-	return nil
+	return report.Save(folder, map[string][]byte{"strain.md": []byte(page), "strain.json": raw})
 }

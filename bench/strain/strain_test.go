@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/bench/internal/cluster"
 	"github.com/quorate/quorate/bench/internal/member"
+	"github.com/quorate/quorate/bench/internal/program"
 )
 
 func TestMain(m *testing.M) {
@@ -140,14 +141,18 @@ func TestScenariosWithNextToNothingRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := wish{out: t.TempDir(), dir: t.TempDir(), binary: binary, only: regexp.MustCompile("^(restart|overload RESP)$"), size: size{
-		rounds: 1, warmup: 50 * time.Millisecond, duration: 200 * time.Millisecond,
-		keysRestart: 1000, callers: []int{2, 8},
-	}}
+	w := wish{
+		Options: program.Options{Out: t.TempDir(), Dir: t.TempDir(), Only: regexp.MustCompile("^(restart|overload RESP)$")},
+		binary:  binary,
+		size: size{
+			rounds: 1, warmup: 50 * time.Millisecond, duration: 200 * time.Millisecond,
+			keysRestart: 1000, callers: []int{2, 8},
+		},
+	}
 	if err := run(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(filepath.Join(w.out, "strain.md"))
+	page, err := os.ReadFile(filepath.Join(w.Out, "strain.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +161,7 @@ func TestScenariosWithNextToNothingRun(t *testing.T) {
 			t.Errorf("the report does not say %q:\n%s", want, page)
 		}
 	}
-	if left, err := os.ReadDir(w.dir); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(w.Dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

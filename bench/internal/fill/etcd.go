@@ -24,7 +24,7 @@ func Etcd(ctx context.Context, addr string, l Load) error {
 	})
 }
 
-func (l Load) put(ctx context.Context, client *clientv3.Client, numbers []int) error {
+func (l Load) put(ctx context.Context, on clientv3.KV, numbers []int) error {
 	for len(numbers) > 0 {
 		n := min(etcdTogether, len(numbers))
 		var puts []clientv3.Op
@@ -32,7 +32,7 @@ func (l Load) put(ctx context.Context, client *clientv3.Client, numbers []int) e
 			number += l.First
 			puts = append(puts, clientv3.OpPut(fmt.Sprintf(l.Key, number), string(l.Value(number))))
 		}
-		if _, err := client.Txn(ctx).Then(puts...).Commit(); err != nil {
+		if _, err := on.Txn(ctx).Then(puts...).Commit(); err != nil {
 			return err
 		}
 		numbers = numbers[n:]

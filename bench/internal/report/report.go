@@ -1,10 +1,13 @@
 // Package report writes figures for people: numbers as they are read, medians,
-// and tables in Markdown.
+// tables in Markdown, and the files that are left of it all.
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,4 +60,26 @@ func Three(v float64) string {
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+// JSON is figures as a file has them, for programs that read them and for diff.
+func JSON(figures any) ([]byte, error) {
+	raw, err := json.MarshalIndent(figures, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("encode the figures: %w", err)
+	}
+	return append(raw, '\n'), nil
+}
+
+// Save writes files, by their names, into a folder, which need not be there.
+func Save(folder string, files map[string][]byte) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the folder of the report: %w", err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
 }
