@@ -77,9 +77,17 @@ func (w *world) durable(index uint64, o *operation) {
 			o.Number, index, holders, covering, len(w.places))
 		return
 	}
-	if token := o.token(); holders > 0 && token != "" && !holds(held, token) {
+	if contradicts(held, holders, w.majority(), o.token()) {
 		w.fail("durability", "operation %d was answered at %d, where the log holds another call: %v", o.Number, index, held)
 	}
+}
+
+// contradicts says that an entry which some hold is not the one with a token,
+// although it should be. Where fewer than a majority hold it, because snapshots
+// have taken its place on the others, it may be one that was never committed: a
+// leader that was cut off has it, or a disk that was destroyed had it.
+func contradicts(held record, holders, majority int, token string) bool {
+	return holders >= majority && token != "" && !holds(held, token)
 }
 
 // holds says that an entry holds the call with a token.

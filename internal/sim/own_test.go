@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/wal"
 )
 
@@ -201,6 +202,29 @@ func TestStaleReadIsHeldToTheAgeItTells(t *testing.T) {
 	for at, want := range map[time.Duration]uint64{5: 0, 10: 0, 11: 3, 20: 3, 21: 5, 100: 9} {
 		if got := w.heardBefore(at); got != want {
 			t.Errorf("before %v the newest answer is from %d, not %d", at, got, want)
+		}
+	}
+}
+
+func TestAnAnswerIsHeldAgainstWhatAMajorityHolds(t *testing.T) {
+	call := quorate.Call{Name: "INC", Args: [][]byte{[]byte("k"), []byte("1")}}
+	other := quorate.Call{Name: "INC", Args: [][]byte{[]byte("k"), []byte("2")}}
+	same := record{data: entry.Append(nil, entry.Header{Time: time.Unix(1, 0)}, []quorate.Call{call})}
+	for _, c := range []struct {
+		name    string
+		held    record
+		holders int
+		token   string
+		want    bool
+	}{
+		{"a majority holds it", same, 2, tokenOf(call), false},
+		{"a majority holds another one", same, 2, tokenOf(other), true},
+		{"one holds another one, which was never committed", same, 1, tokenOf(other), false},
+		{"a majority holds an entry without calls", record{}, 3, tokenOf(call), true},
+		{"it has no token", same, 2, "", false},
+	} {
+		if got := contradicts(c.held, c.holders, 2, c.token); got != c.want {
+			t.Errorf("%s: contradicts is %v", c.name, got)
 		}
 	}
 }
