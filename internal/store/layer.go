@@ -50,7 +50,7 @@ func newLayer(seed seed) *layer {
 }
 
 // bytes is what the layer takes.
-func (l *layer) bytes() int { return l.records.size + l.newest.bytes() }
+func (l *layer) bytes() int { return int(l.records.size.Load()) + l.newest.bytes() }
 
 // put writes to the layer.
 func (l *layer) put(sequence uint64, w *write) {

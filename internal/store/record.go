@@ -44,7 +44,7 @@ type records struct {
 	// open is the chunk that is being filled, used how much of it is.
 	open, used int
 	// size is the bytes of all chunks.
-	size int
+	size atomic.Int64
 }
 
 const (
@@ -61,7 +61,7 @@ const (
 
 func (r *records) init() {
 	r.chunks.Store(&[][]byte{make([]byte, firstBytes)})
-	r.size = firstBytes
+	r.size.Store(firstBytes)
 	r.used = 1 // 0 is the address of nothing
 }
 
@@ -125,7 +125,7 @@ func (r *records) extend(n int) int {
 	chunks = append(chunks, make([]byte, n))
 	chunks = append(chunks, make([][]byte, pieces(n)-1)...)
 	invariant.Must(len(chunks) <= math.MaxUint32>>chunkBits, "what is in memory has addresses of 32 bits")
-	r.size += n
+	r.size.Add(int64(n))
 	r.chunks.Store(&chunks)
 	return which
 }
