@@ -137,7 +137,7 @@ func (g *Group) Status() Status {
 	}
 	s := Status{
 		Role: role(i.raft.State()), Term: i.raft.CurrentTerm(), Leader: g.Leader(),
-		CommitIndex: i.raft.CommitIndex(), LastIndex: i.raft.LastIndex(), FirstIndex: g.config.WAL.FirstIndex(),
+		CommitIndex: g.config.WAL.Durable(i.raft.CommitIndex()), LastIndex: i.raft.LastIndex(), FirstIndex: g.config.WAL.FirstIndex(),
 		SnapshotIndex: g.config.State.index(),
 	}
 	if handed := i.raft.AppliedIndex(); handed < s.CommitIndex {
