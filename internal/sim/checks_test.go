@@ -77,6 +77,11 @@ func (w *world) durable(index uint64, o *operation) {
 			o.Number, index, holders, covering, len(w.places))
 		return
 	}
+	w.mu.Lock()
+	if was, known := w.committed[index]; known {
+		held, holders = was, w.majority()
+	}
+	w.mu.Unlock()
 	if contradicts(held, holders, w.majority(), o.token()) {
 		w.fail("durability", "operation %d was answered at %d, where the log holds another call: %v", o.Number, index, held)
 	}
