@@ -23,7 +23,7 @@ const (
 )
 
 // Execute implements quorate.Executor. A context without a deadline gets one
-// of 5 s. Calls that were surely not applied, because there was no leader or
+// of about 5 s. Calls that were surely not applied, because there was no leader or
 // it changed, are tried again until then; so are those of which that is not
 // known if they carry an id.
 func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Reply {
@@ -32,8 +32,8 @@ func (n *Node) Execute(ctx context.Context, calls []quorate.Call) []quorate.Repl
 	}
 	defer n.calls.remove()
 	if _, ok := ctx.Deadline(); !ok {
-		bounded, cancel := context.WithTimeout(ctx, defaultTimeout)
-		defer cancel()
+		bounded, done := n.deadlines.Within(ctx, defaultTimeout)
+		defer done()
 		ctx = bounded
 	}
 	sound, refused := n.check(calls)

@@ -54,7 +54,7 @@ func (n *Node) serve() {
 // without an id that may have arrived. What may be done twice is not waited for
 // once there may be another leader: this one may be paused.
 func (n *Node) forward(ctx context.Context, leader peer.Member, calls []quorate.Call, changed <-chan struct{}) []quorate.Reply {
-	left := time.Until(deadline(ctx))
+	left := time.Until(ends(ctx))
 	if left <= 0 || ctx.Err() != nil {
 		return refuse(make([]quorate.Reply, len(calls)), quorate.Errorf(quorate.Unavailable, "the deadline passed before the call could be passed on to the leader"))
 	}
@@ -105,8 +105,8 @@ func (n *Node) send(ctx context.Context, to peer.Member, lane peer.Lane, kind pe
 
 var errLeaderChanged = errors.New("the leader changed meanwhile")
 
-// deadline is that of a context which has one: Execute sees to it.
-func deadline(ctx context.Context) time.Time {
+// ends is that of a context which has one: Execute sees to it.
+func ends(ctx context.Context) time.Time {
 	t, _ := ctx.Deadline()
 	return t
 }

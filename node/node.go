@@ -28,6 +28,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/batch"
 	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/deadline"
 	"github.com/quorate/quorate/internal/logtime"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/peer"
@@ -60,9 +61,11 @@ type Node struct {
 	running sync.WaitGroup // run and expire
 	passed  sync.WaitGroup // calls that others pass on
 	calls   counter        // all calls under way
-	fresh   freshness      // of the state
-	clock   *logtime.Clock // for what this node stamps as the leader
-	ticking chan struct{}  // holds one while somebody puts the time into the log
+	// deadlines are those of calls that have none.
+	deadlines deadline.Shared
+	fresh     freshness      // of the state
+	clock     *logtime.Clock // for what this node stamps as the leader
+	ticking   chan struct{}  // holds one while somebody puts the time into the log
 	// hurry ends when calls under way are not waited for any longer.
 	hurry  context.Context
 	hasten context.CancelFunc

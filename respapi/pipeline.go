@@ -193,7 +193,9 @@ func (c *conn) execute(calls []quorate.Call) []quorate.Reply {
 		return nil
 	}
 	s := c.server
-	return s.execute(s.shares.begin(s.base, c.id, s.config.Timeout), calls)
+	ctx, done := s.deadlines.Within(s.base, s.config.Timeout)
+	defer done()
+	return s.execute(ctx, calls)
 }
 
 // execute runs calls until ctx ends.

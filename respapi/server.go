@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/internal/deadline"
 	"github.com/quorate/quorate/internal/resp"
 )
 
@@ -30,9 +31,9 @@ type Server struct {
 	singles, buffers sync.Pool
 
 	// base is what all calls run under; cancel ends it.
-	base   context.Context
-	cancel context.CancelFunc
-	shares shares
+	base      context.Context
+	cancel    context.CancelFunc
+	deadlines deadline.Shared
 	// draining says that the server shuts down.
 	draining atomic.Bool
 	serving  sync.WaitGroup // one for each connection

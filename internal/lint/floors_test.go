@@ -18,6 +18,7 @@ var floors = map[string]int{
 	".":                  0,
 	"internal/invariant": 0,
 	"internal/watermark": 0,
+	"internal/deadline":  0,
 	"internal/resp":      0,
 
 	"kv":               1,
