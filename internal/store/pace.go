@@ -26,10 +26,15 @@ const (
 	restMax = 20 * time.Millisecond
 	// restMin is from when on it rests: a timer is not more exact than that.
 	restMin = time.Millisecond
-	// crowdedSublevels is from how many parts of level 0 on, each of which a read
-	// may have to look into, compactions do not rest. Pebble begins one at 4,
-	// and lets writes wait at 12.
-	crowdedSublevels = 8
+	// gatheredSublevels is from how many parts of level 0 on a compaction begins.
+	// A part is what one spill wrote, over all keys, so that each compaction of
+	// them reads and writes the level below as a whole: the more it takes along,
+	// the fewer there are. A read asks the filter of each part.
+	gatheredSublevels = 12
+	// crowdedSublevels is from how many parts on compactions do not rest.
+	crowdedSublevels = 20
+	// stoppedSublevels is from how many parts on writes wait.
+	stoppedSublevels = 32
 )
 
 // compactionCategory is what Pebble says of files that a compaction writes.

@@ -254,6 +254,8 @@ func pebbleOptions(o Options, s *Store) *pebble.Options {
 		MemTableStopWritesThreshold: memtablesMax,
 		CacheSize:                   cacheBytes,
 		MaxOpenFiles:                filesMax,
+		L0CompactionThreshold:       gatheredSublevels,
+		L0StopWritesThreshold:       stoppedSublevels,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{o.Log, fail},
 		EventListener: &pebble.EventListener{
