@@ -73,6 +73,29 @@ func TestLanguageAndClientNeedTheStandardLibraryOnly(t *testing.T) {
 	}
 }
 
+// TestNodeIsEmbeddedWithoutTheDoors: a program that answers calls in its own way
+// does not link what ours are made of.
+func TestNodeIsEmbeddedWithoutTheDoors(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "./node")
+	list.Dir = root
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list -deps ./node: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/internal/consensus") {
+		t.Fatal("go list -deps ./node does not name what a node is made of: the test looks at the wrong thing")
+	}
+	for _, dep := range deps {
+		for _, door := range []string{"github.com/gin-gonic", "github.com/spf13", module + "/httpapi", module + "/respapi", module + "/cli", module + "/kv", module + "/quoratetest"} {
+			if within(dep, door) {
+				t.Errorf("package node links %s", dep)
+			}
+		}
+	}
+}
+
 func TestEachRuleFindsWhatIsPlanted(t *testing.T) {
 	for _, c := range planted {
 		t.Run(c.name, func(t *testing.T) {
