@@ -57,6 +57,9 @@ type Error struct {
 	Leader string
 	// Value is what the state holds instead, for instance in a Conflict.
 	Value Value
+	// Field is the argument that is wrong, as JSON names it, where one is. It is
+	// of an error before the log and does not travel to another node.
+	Field string
 
 	// cause stays on this node: it is not replicated and not sent.
 	cause error
@@ -67,6 +70,28 @@ type Error struct {
 // differs from node to node.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// fieldBytesMax bounds the name of a field in an error, which may be one that a
+// stranger made up: a longer one is not told.
+const fieldBytesMax = 256
+
+// errField makes the error of a call whose argument of this name is wrong.
+func errField(name, format string, args ...any) *Error {
+	if len(name) > fieldBytesMax {
+		name = ""
+	}
+	return &Error{Code: Invalid, Message: fmt.Sprintf(format, args...), Field: name}
+}
+
+// inside says that what an error is about stands inside of something else, such
+// as then[0].
+func inside(path string, err *Error) *Error {
+	if err.Field != "" {
+		path += "." + err.Field
+	}
+	err.Field = path
+	return err
 }
 
 // Error is the message, or the code where there is none.
@@ -117,6 +142,7 @@ func result(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		replicated := *e
 		replicated.Outcome = NotApplied
+		replicated.Field = "" // a remembered answer has none either
 		if replicated.Code == "" {
 			replicated.Code = Failed
 		}

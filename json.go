@@ -146,18 +146,18 @@ func (s *shape) fromJSON(operation string, body []byte) ([][]byte, error) {
 		delete(given, f.name)
 		if !ok || string(raw) == "null" {
 			if !f.optional && !f.rest {
-				return nil, Errorf(Invalid, "field %q is missing: %s takes %s", f.name, operation, s.describe())
+				return nil, errField(f.name, "field %q is missing: %s takes %s", f.name, operation, s.describe())
 			}
 			args = append(args, nil)
 			continue
 		}
 		if args, err = f.appendJSON(args, raw); err != nil {
-			return nil, Errorf(Invalid, "field %q %v", f.name, err)
+			return nil, errField(f.name, "field %q %v", f.name, err)
 		}
 	}
 	if len(given) > 0 {
 		name := slices.Min(slices.Collect(maps.Keys(given)))
-		return nil, Errorf(Invalid, "field %.64q is not known: %s takes %s", name, operation, s.describe())
+		return nil, errField(name, "field %.64q is not known: %s takes %s", name, operation, s.describe())
 	}
 	return trim(args), nil
 }
@@ -225,7 +225,7 @@ func jsonObject(body []byte) (map[string]json.RawMessage, error) {
 			return nil, Errorf(Invalid, "the name of a field %v", err)
 		}
 		if _, twice := fields[name]; twice {
-			return nil, Errorf(Invalid, "field %.64q stands twice", name)
+			return nil, errField(name, "field %.64q stands twice", name)
 		}
 		rest = bytes.TrimLeft(rest[end:], jsonSpace+":")
 		end = jsonEnd(rest)

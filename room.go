@@ -142,7 +142,7 @@ func (s *shape) fill(places []place, args [][]byte, texts *texts) error {
 			to = placeOf(to.Elem())
 		}
 		if err := f.form.parse(to, arg, texts); err != nil {
-			return Errorf(Invalid, "argument %s %v", f.name, err)
+			return errField(f.name, "argument %s %v", f.name, err)
 		}
 	}
 	return nil
@@ -152,7 +152,7 @@ func (f *field) fillRest(v reflect.Value, args [][]byte, texts *texts) error {
 	v.Set(reflect.MakeSlice(v.Type(), len(args), len(args)))
 	for i, arg := range args {
 		if err := f.form.parse(placeOf(v.Index(i)), arg, texts); err != nil {
-			return Errorf(Invalid, "argument %s %v", f.name, err)
+			return errField(f.name, "argument %s %v", f.name, err)
 		}
 	}
 	return nil

@@ -23,7 +23,9 @@ type Operation struct {
 	name   string
 	writes bool
 	kind   reflect.Type
+	gives  schema // the result in JSON
 	binds  binding
+	doc    string
 	// service is where the operation stands; Define sets it.
 	service *Service
 	err     error // what is wrong with the type; Define refuses it
@@ -142,7 +144,7 @@ func (s *Service) Check(call Call) (*Operation, error) {
 		return nil, Errorf(Invalid, "%s takes %s", op.name, op.Usage())
 	}
 	if name, missing := op.binds.missing(call.Args); missing {
-		return nil, Errorf(Invalid, "argument %s is missing: %s takes %s", name, op.name, op.Usage())
+		return nil, errField(name, "argument %s is missing: %s takes %s", name, op.name, op.Usage())
 	}
 	return op, op.checked(call.Args)
 }
@@ -154,8 +156,8 @@ func (o *Operation) checked(args [][]byte) (err error) {
 }
 
 // Write makes an operation of a command type, as in Write[Take]("TAKE").
-func Write[C Command[R], R any](name string) Operation {
-	op, maker := newOperation[C, R](name)
+func Write[C Command[R], R any](name string, options ...OperationOption) Operation {
+	op, maker := newOperation[C, R](name, options)
 	op.writes = true
 	op.apply = func(tx *Tx, args [][]byte) (Value, error) {
 		c, err := maker.make(args)
@@ -173,8 +175,8 @@ func Write[C Command[R], R any](name string) Operation {
 }
 
 // Read makes an operation of a query type, as in Read[Last]("LAST").
-func Read[Q Query[R], R any](name string) Operation {
-	op, maker := newOperation[Q, R](name)
+func Read[Q Query[R], R any](name string, options ...OperationOption) Operation {
+	op, maker := newOperation[Q, R](name, options)
 	op.read = func(view *View, args [][]byte) (Value, error) {
 		q, err := maker.make(args)
 		if err != nil {
@@ -191,8 +193,16 @@ func Read[Q Query[R], R any](name string) Operation {
 }
 
 // newOperation is what commands and queries have in common.
-func newOperation[C, R any](name string) (Operation, *maker[C]) {
-	op := Operation{name: name, kind: structType[C](), err: checkResult(reflect.TypeFor[R]())}
+func newOperation[C, R any](name string, options []OperationOption) (Operation, *maker[C]) {
+	result := reflect.TypeFor[R]()
+	op := Operation{name: name, kind: structType[C](), err: checkResult(result)}
+	for _, option := range options {
+		option(&op)
+	}
+	if op.err != nil {
+		return op, nil
+	}
+	op.gives = resultSchema(result)
 	if op.kind.Kind() != reflect.Struct {
 		op.err = fmt.Errorf("%s is not a struct", op.kind)
 		return op, nil
@@ -247,6 +257,9 @@ type binding interface {
 	fromText(text [][]byte) ([][]byte, error)
 	// newer says that only a newer program can know what the arguments mean.
 	newer(args [][]byte) bool
+	// arguments and schema tell of the arguments.
+	arguments() []Argument
+	schema() schema
 }
 
 // Usage lists the arguments, as an error shows them.
@@ -259,8 +272,8 @@ func (o *Operation) ArgsFromJSON(body []byte) ([][]byte, error) {
 }
 
 // ArgsFromText makes arguments from what a person typed, by position. Text
-// that reads as an integer is one where the argument may be either. Its errors
-// are of code Invalid and name the argument.
+// that reads as an integer is one where the argument may be either, and nil is
+// one that was left out. Its errors are of code Invalid and name the argument.
 func (o *Operation) ArgsFromText(text [][]byte) ([][]byte, error) {
 	if o.binds.surplus(text) {
 		return nil, Errorf(Invalid, "%s takes %s", o.name, o.Usage())

@@ -26,7 +26,9 @@ import (
 // A pointer is an argument that may be left out, and so is a field with a tag
 // such as `default:"1"`, which then has that value. A last field that is a
 // slice takes all arguments that remain. Fields are only ever appended: a call
-// that an older program wrote has fewer arguments and still means the same.
+// that an older program wrote has fewer arguments and still means the same. An
+// appended field is a pointer, which is not sent while it is nil, or has a default,
+// which a Go program always sends; any other would refuse older calls.
 
 // shape is how the fields of one struct type are arguments.
 type shape struct {
@@ -39,9 +41,11 @@ type shape struct {
 
 // field is one argument of an operation.
 type field struct {
-	name     string // in JSON
-	index    int    // in the struct
+	name     string       // in JSON
+	index    int          // in the struct
+	kind     reflect.Type // of the value, or of an element of rest
 	form     form
+	doc      string // the tag of the field
 	optional bool
 	preset   []byte // the argument where it is left out; nil for none
 	rest     bool   // a slice that takes all arguments that remain
@@ -103,7 +107,7 @@ func fieldName(f reflect.StructField) (string, bool) {
 }
 
 func fieldOf(f reflect.StructField, name string, index int) (field, error) {
-	made := field{name: name, index: index}
+	made := field{name: name, index: index, doc: strings.TrimSpace(f.Tag.Get("doc"))}
 	t := f.Type
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -113,6 +117,7 @@ func fieldOf(f reflect.StructField, name string, index int) (field, error) {
 		made.rest = true
 		t = t.Elem()
 	}
+	made.kind = t
 	var ok bool
 	if made.form, ok = formOf(t); !ok {
 		return field{}, fmt.Errorf("a %s has no form as an argument", f.Type)
@@ -134,7 +139,7 @@ func (s *shape) args(v reflect.Value) (_ [][]byte, err error) {
 	for i := range s.fields {
 		f := &s.fields[i]
 		if args, err = f.appendArgs(args, v.Field(f.index)); err != nil {
-			return nil, Errorf(Invalid, "argument %s %v", f.name, err)
+			return nil, errField(f.name, "argument %s %v", f.name, err)
 		}
 	}
 	return trim(args), nil
@@ -194,18 +199,22 @@ func (s *shape) missing(args [][]byte) (name string, missing bool) {
 // newer says that there is an argument that this program does not know.
 func (s *shape) newer(args [][]byte) bool { return s.surplus(args) }
 
-// fromText makes arguments from what a person typed.
+// fromText makes arguments from what a person typed. Of what is nil there is
+// none.
 func (s *shape) fromText(text [][]byte) ([][]byte, error) {
 	args := make([][]byte, len(text))
 	for i := range text {
+		if text[i] == nil {
+			continue
+		}
 		f := &s.fields[min(i, len(s.fields)-1)]
 		arg, err := f.form.fromText(text[i])
 		if err != nil {
-			return nil, Errorf(Invalid, "argument %s %v", f.name, err)
+			return nil, errField(f.name, "argument %s %v", f.name, err)
 		}
 		args[i] = arg
 	}
-	return args, nil
+	return trim(args), nil
 }
 
 // form is how one Go type is an argument.
@@ -221,6 +230,8 @@ type form struct {
 	fromText func(text []byte) ([]byte, error)
 	// fromJSON is the argument for a JSON value.
 	fromJSON func(raw json.RawMessage) ([]byte, error)
+	// schema is the JSON values that fromJSON takes.
+	schema schema
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -239,6 +250,7 @@ func formOf(t reflect.Type) (form, bool) {
 			}
 			return f.format(v.Elem()), nil
 		}
+		f.schema = ownSchema(t)
 	}
 	return f, true
 }
@@ -293,6 +305,7 @@ var bytesForm = form{
 		text, err := jsonBytes(raw, "a string")
 		return []byte(text), err
 	},
+	schema: bytesSchema(),
 }
 
 // boolForm is bools.
@@ -328,6 +341,7 @@ var boolForm = form{
 		}
 		return nil, fmt.Errorf("is %s, not true or false", describe(raw))
 	},
+	schema: schema{"type", "boolean"},
 }
 
 func boolArg(b bool) []byte {
@@ -343,6 +357,7 @@ func numberForm(word string, parse func(reflect.Value, []byte) error, format fun
 	return form{
 		word:   word,
 		format: format,
+		schema: numberSchema(t),
 		parse: func(v place, arg []byte, _ *texts) error {
 			if err := parse(v.Value, arg); err != nil {
 				return numberError(err, fmt.Sprintf("%.40q", arg), article(word), t.Bits())
@@ -408,6 +423,7 @@ var valueForm = form{
 		}
 		return formatValue(v), nil
 	},
+	schema: valueSchema(),
 }
 
 func parseValue(arg []byte, texts *texts) Value {

@@ -2,13 +2,18 @@ package quorate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // txnName is the operation that each service has.
 const txnName = "TXN"
+
+const txnDoc = "Run several calls as one, if conditions hold. Where all of if hold it runs then, and else it runs else: " +
+	"all of it or nothing, but for each, which makes an error one of the results."
 
 // Txn runs calls of a service as one command: nobody sees a part of what they
 // do. If all conditions hold it runs Then, and else it runs Else. It is all or
@@ -88,8 +93,11 @@ func replyError(err error) *Error {
 // placed says which call of a transaction an error is from.
 func placed(err error, branch string, position int, name string) error {
 	e := replyError(err)
+	if inner, ok := errors.AsType[*Error](err); ok {
+		e.Field = inner.Field
+	}
 	e.Message = fmt.Sprintf("%s[%d] %.64s: %s", branch, position, name, e.Message)
-	return e
+	return inside(fmt.Sprintf("%s[%d].%.64s", branch, position, strings.ToLower(name)), e)
 }
 
 func (c Condition) holds(tx *Tx) (bool, error) {
@@ -117,7 +125,7 @@ func sameJSON(a, b Value) (bool, error) {
 // txnOperation makes the operation of a service.
 func txnOperation(s *Service) Operation {
 	return Operation{
-		name: txnName, writes: true, kind: reflect.TypeFor[Txn](), binds: txnBinding{s},
+		name: txnName, writes: true, kind: reflect.TypeFor[Txn](), binds: txnBinding{s}, doc: txnDoc, gives: txnGives(),
 		check: func(args [][]byte) error {
 			t, err := readTxn(args)
 			if err != nil {

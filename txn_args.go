@@ -3,6 +3,7 @@ package quorate
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -205,10 +206,10 @@ func (b txnBinding) fromJSON(operation string, body []byte) ([][]byte, error) {
 			t.Else, err = jsonList(raw, name, b.call)
 		case "each":
 			if t.Each = string(raw) == "true"; !t.Each && string(raw) != "false" {
-				err = Errorf(Invalid, "field %q is %s, not true or false", name, describe(raw))
+				err = errField(name, "field %q is %s, not true or false", name, describe(raw))
 			}
 		default:
-			err = Errorf(Invalid, "field %.64q is not known: %s takes %s", name, operation, b.describe())
+			err = errField(name, "field %.64q is not known: %s takes %s", name, operation, b.describe())
 		}
 		if err != nil {
 			return nil, err
@@ -222,13 +223,17 @@ func (b txnBinding) fromJSON(operation string, body []byte) ([][]byte, error) {
 func jsonList[T any](raw json.RawMessage, name string, read func(json.RawMessage) (T, error)) ([]T, error) {
 	var elements []json.RawMessage
 	if err := json.Unmarshal(raw, &elements); err != nil {
-		return nil, Errorf(Invalid, "field %q is %s, not a list", name, describe(raw))
+		return nil, errField(name, "field %q is %s, not a list", name, describe(raw))
 	}
 	list := make([]T, len(elements))
 	for i, element := range elements {
 		var err error
 		if list[i], err = read(element); err != nil {
-			return nil, Errorf(CodeOf(err), "%s[%d]: %v", name, i, err)
+			e := Errorf(CodeOf(err), "%s[%d]: %v", name, i, err)
+			if inner, ok := errors.AsType[*Error](err); ok {
+				e.Field = inner.Field
+			}
+			return nil, inside(fmt.Sprintf("%s[%d]", name, i), e)
 		}
 	}
 	return list, nil
@@ -258,12 +263,12 @@ func (b txnBinding) condition(raw json.RawMessage) (c Condition, err error) {
 	}
 	if expects {
 		if c.Equals, err = anyValue(equals, valuesDeep); err != nil {
-			return c, Errorf(Invalid, `field "equals" %v`, err)
+			return c, errField("equals", `field "equals" %v`, err)
 		}
 	} else {
 		code, err := jsonBytes(fails, "a string")
 		if err != nil || code == "" {
-			return c, Errorf(Invalid, `field "fails" is %s, not a code such as %q`, describe(fails), NotFound)
+			return c, errField("fails", `field "fails" is %s, not a code such as %q`, describe(fails), NotFound)
 		}
 		c.Fails = Code(code)
 	}
@@ -282,6 +287,9 @@ func (b txnBinding) only(fields map[string]json.RawMessage) (Call, error) {
 			return Call{}, Errorf(UnknownOperation, "service %s has no operation %.64q", b.service.name, name)
 		}
 		args, err := op.ArgsFromJSON(body)
+		if e, ok := errors.AsType[*Error](err); ok {
+			err = inside(strings.ToLower(op.name), e)
+		}
 		return Call{Name: op.name, Args: args}, err
 	}
 	return Call{}, nil

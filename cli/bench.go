@@ -3,11 +3,13 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/load"
@@ -42,21 +44,23 @@ type bench struct {
 
 	// mixWords and sloWords are the flags as they were typed, and mix and slo
 	// what check made of them.
-	mixWords, sloWords []string
-	mix                mix
-	slo                []objective
+	mixWords, callWords, sloWords []string
+	mix                           mix
+	slo                           []objective
 
 	rate, clients, pipeline   uint64
 	keySpace, valueSize, seed uint64
 	duration, warmup          time.Duration
 	clean                     bool
+	// keyed says that the service has put: there is a mix.
+	keyed bool
 
 	// reached is the addresses at which a node answered, and missing the others.
 	reached, missing []string
 }
 
 func (p *program) benchCommand() *cobra.Command {
-	b := &bench{program: p, nodes: &remote{program: p.name}}
+	b := &bench{program: p, nodes: &remote{program: p.name}, keyed: p.verbs["PUT"]}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure how fast a cluster answers",
@@ -68,11 +72,7 @@ feel it. Without, it is a closed loop: each client begins a call when its last
 one was answered, which finds how much the cluster can do; latency is then from
 the moment a caller was free.
 
-It writes to the cluster: keys that begin with ` + keyPrefix + ` and no others. They stay,
-at most --key-space for put and as many for inc; --clean removes at the end every
-key that begins so, also those of earlier runs. A get of a key that no put has
-stored finds nothing, and is an answer.
-
+` + b.effects() + `
 --addr is the addresses at which --proto is spoken: Redis addresses for resp and
 go (default ` + defaultRESP + `), HTTP addresses for http (default ` + defaultHTTP + `).
 The clients are spread over them, and go on to the next where a connection
@@ -83,11 +83,13 @@ the few of a Go client at each address, which retries a call under one id until
 hgrm is the distribution of the latencies in the text that the plotter of
 HdrHistogram reads. Exit codes: 8 if an --slo was missed, 130 if it was
 interrupted, which prints what was measured until then.`,
-		Example: "  " + p.name + " bench --mix put=50,get=50 --proto resp --pipeline 16\n" +
-			"  " + p.name + " bench --rate 5000 --duration 1m --slo 'p99<10ms,errors<0.1%'",
+		Example: b.examples(),
 		GroupID: groupClient,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if b.calling() && cmd.Flags().Changed("mix") {
+				return usage("--call and --mix both say what to call: leave one of them out")
+			}
 			return b.run(cmd.Context(), cmd.Flags().Changed("addr"))
 		},
 	}
@@ -112,19 +114,73 @@ func (b *bench) bind(cmd *cobra.Command) {
 	flags.Uint64Var(&b.pipeline, "pipeline", 1, "how many calls a client makes at once; not over http")
 	flags.DurationVar(&b.duration, "duration", 10*time.Second, "how long to measure")
 	flags.DurationVar(&b.warmup, "warmup", time.Second, "how long to run before that")
-	flags.StringSliceVar(&b.mixWords, "mix", []string{opPut.String()}, "what to call, with weights: put=50,get=50; put, get and inc")
-	flags.Uint64Var(&b.keySpace, "key-space", 100_000, "how many keys there are")
-	flags.Uint64Var(&b.valueSize, "value-size", 8, "bytes of a value")
+	flags.StringArrayVar(&b.callWords, "call", nil, "an operation to call and its arguments, in which "+placeholder+" is a random number; may be repeated")
+	flags.Uint64Var(&b.keySpace, "key-space", 100_000, "how many keys or numbers there are")
 	flags.Uint64Var(&b.seed, "seed", 0, "of the random choice of keys; 0 is another one each time")
+	b.bindMix(flags)
 	flags.StringSliceVar(&b.sloWords, "slo", nil, "what must hold, such as p99<10ms, mean<2ms, max<1s, errors<0.1% or rate>10000")
+}
+
+// bindMix adds the flags of a service that has put.
+func (b *bench) bindMix(flags *pflag.FlagSet) {
+	b.valueSize = 1
+	if !b.keyed {
+		return
+	}
+	flags.StringSliceVar(&b.mixWords, "mix", []string{"put"}, "what to call, with weights: put=50,get=50; put, get and inc")
+	flags.Uint64Var(&b.valueSize, "value-size", 8, "bytes of a value")
 	flags.BoolVar(&b.clean, "clean", false, "remove all keys that begin with "+keyPrefix+" at the end; not over http")
+}
+
+// calling says that what to call is typed out, and no mix.
+func (b *bench) calling() bool { return len(b.callWords) > 0 }
+
+// effects is what a run does to the cluster, for the help text.
+func (b *bench) effects() string {
+	const calls = `--call is a call as it is typed behind exec, such as "%s".
+In its words ` + placeholder + ` is a random number below --key-space, another one in each call.
+Several are called equally often. What they do stays done: use a cluster for it
+whose state is of no value. Over resp a call is sent as a Redis client sends it.
+That a query finds nothing is an answer; other errors of an operation are failures.
+`
+	text := fmt.Sprintf(calls, b.exampleCall())
+	if !b.keyed {
+		return text
+	}
+	return `It writes to the cluster: keys that begin with ` + keyPrefix + ` and no others. They stay,
+at most --key-space for put and as many for inc; --clean removes at the end every
+key that begins so, also those of earlier runs. A get of a key that no put has
+stored finds nothing, and is an answer.
+
+Instead of the mix, ` + text
+}
+
+// exampleCall is a call that could be measured.
+func (b *bench) exampleCall() string {
+	op := &b.program.service.Operations()[0]
+	words := exampleOf(op)
+	for i, a := range op.Arguments()[:len(words)] {
+		if typeWord(a.Type) == "string" {
+			words[i] += "-" + placeholder
+			break
+		}
+	}
+	return strings.Join(append([]string{op.Name()}, words...), " ")
+}
+
+// examples is for the help text.
+func (b *bench) examples() string {
+	work := "--call '" + b.exampleCall() + "' "
+	lines := ""
+	if b.keyed {
+		lines = "  " + b.program.name + " bench --mix put=50,get=50 --proto resp --pipeline 16\n"
+		work = ""
+	}
+	return lines + "  " + b.program.name + " bench " + work + "--rate 5000 --duration 1m --slo 'p99<10ms,errors<0.1%'"
 }
 
 // check refuses flags that cannot work.
 func (b *bench) check(addressed bool) (err error) {
-	if b.mix, err = parseMix(b.mixWords); err != nil {
-		return usage("--mix: %v", err)
-	}
 	if b.slo, err = parseObjectives(b.sloWords); err != nil {
 		return usage("--slo: %v", err)
 	}
@@ -146,6 +202,9 @@ func (b *bench) check(addressed bool) (err error) {
 		if flag.value < flag.min || flag.value > flag.max {
 			return usage("--%s is %d: it may be %d to %d", flag.name, flag.value, flag.min, flag.max)
 		}
+	}
+	if err := b.chooseMix(); err != nil {
+		return err
 	}
 	switch bytes := b.clients * b.pipeline * b.valueSize; {
 	case bytes > benchBytesMax:
@@ -192,13 +251,28 @@ func (b *bench) checkHTTP(addressed bool) error {
 	return nil
 }
 
-// checkOperations refuses a mix that the service cannot answer.
-func (b *bench) checkOperations() error {
-	for _, part := range b.mix {
-		if b.program.operation(part.op.operation()) == nil {
-			return usage("--mix: service %s has no operation %s", b.program.service.Name(), part.op.operation())
+// chooseMix finds out what to call.
+func (b *bench) chooseMix() (err error) {
+	switch {
+	case b.calling():
+		if b.mix, err = b.parseCalls(); err != nil {
+			return usage("--call: %v", err)
+		}
+		for _, s := range b.mix {
+			b.valueSize = max(b.valueSize, s.task.size())
+		}
+	case !b.keyed:
+		return usage("--call is missing: say what to call, such as --call '%s'", b.exampleCall())
+	default:
+		if b.mix, err = parseMix(b.mixWords, b.usual()); err != nil {
+			return usage("--mix: %v", err)
 		}
 	}
+	return nil
+}
+
+// checkOperations refuses to clean up where the service cannot.
+func (b *bench) checkOperations() error {
 	if b.clean && (b.program.operation(scanOperation) == nil || b.program.operation(deleteOperation) == nil) {
 		return usage("--clean: service %s has no %s or no %s", b.program.service.Name(), scanOperation, deleteOperation)
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"math/rand/v2"
-	"strconv"
 
 	"github.com/quorate/quorate/internal/load"
 )
@@ -46,7 +45,6 @@ type chooser struct {
 	mix      mix
 	total    uint64
 	keySpace uint64
-	key      []byte
 }
 
 func (b *bench) chooser(caller int) *chooser {
@@ -56,26 +54,21 @@ func (b *bench) chooser(caller int) *chooser {
 	}
 }
 
-// next is the next call. The key holds until the one after it is asked for.
-func (c *chooser) next() (what op, key []byte) {
-	what = c.mix[0].op
+// next is the next call, and the number in it.
+func (c *chooser) next() (what *task, n uint64) {
+	what = c.mix[0].task
 	if len(c.mix) > 1 {
 		what = c.mix.at(c.random.Uint64N(c.total))
 	}
-	prefix := valuePrefix
-	if what == opInc {
-		prefix = counterPrefix
-	}
-	c.key = strconv.AppendUint(append(c.key[:0], prefix...), c.random.Uint64N(c.keySpace), 10)
-	return what, c.key
+	return what, c.random.Uint64N(c.keySpace)
 }
 
 // value is what is put under a key: letters, which are the same in every
 // protocol, and no integer in any.
-func (b *bench) value() []byte {
+func (b *bench) value() string {
 	value := make([]byte, b.valueSize)
 	for i := range value {
 		value[i] = 'a' + byte(i%26)
 	}
-	return value
+	return string(value)
 }

@@ -17,17 +17,12 @@ import (
 // goMaker makes clients that share the connections of package client, of which
 // there is one for each address.
 type goMaker struct {
-	bench      *bench
-	clients    []*client.Client
-	operations [opsKnown]*quorate.Operation
-	value      []byte
+	bench   *bench
+	clients []*client.Client
 }
 
 func (b *bench) goMaker(d *dialler) (benchMaker, error) {
-	m := &goMaker{bench: b, value: b.value()}
-	for what := range op(opsKnown) {
-		m.operations[what] = b.program.operation(what.operation())
-	}
+	m := &goMaker{bench: b}
 	for _, addr := range b.reached {
 		c, err := client.Open(client.Config{
 			Addrs: b.reached, Password: b.nodes.password, Timeout: b.nodes.timeout, Dial: startingAt(addr, d.dial),
@@ -83,40 +78,37 @@ func (w *goWorker) Close() error { return nil }
 // Do implements load.Worker.
 func (w *goWorker) Do(ctx context.Context) (errs []error) {
 	calls := make([]quorate.Call, w.maker.bench.pipeline)
+	writes := make([]bool, len(calls))
 	for i := range calls {
+		what, n := w.chooser.next()
 		var err error
-		if calls[i], err = w.call(); err != nil {
+		if calls[i], err = w.call(what, n); err != nil {
 			return slices.Repeat([]error{err}, len(calls))
 		}
+		writes[i] = what.writes()
 	}
 	for i, reply := range w.client.Execute(ctx, calls) {
-		if err := w.failure(calls[i], reply.Err); err != nil {
+		if err := outcomeOf(writes[i], reply.Err); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errs
 }
 
-func (w *goWorker) call() (quorate.Call, error) {
-	what, key := w.chooser.next()
-	operation := w.maker.operations[what]
-	call := quorate.Call{Name: operation.Name()}
-	words := [][]byte{slices.Clone(key)} // the call keeps it
-	switch what {
-	case opPut:
-		words = append(words, w.maker.value)
-	case opGet:
+func (w *goWorker) call(what *task, n uint64) (quorate.Call, error) {
+	call := quorate.Call{Name: what.operation.Name()}
+	if !what.writes() {
 		call.Read = quorate.Consistency(time.Duration(w.maker.bench.nodes.stale))
 	}
 	var err error
-	call.Args, err = operation.ArgsFromText(words)
+	call.Args, err = what.args(n)
 	return call, err
 }
 
-// failure is the error of a call, if it counts as one: that there is nothing
-// under a key is an answer, and a query that failed had no effect.
-func (w *goWorker) failure(call quorate.Call, err error) error {
-	if err == nil || call.Name != opGet.operation() {
+// outcomeOf is the error of a call, if it counts as one: that there is nothing
+// is the answer to a query, and a query that failed had no effect.
+func outcomeOf(writes bool, err error) error {
+	if err == nil || writes {
 		return err
 	}
 	e, ok := errors.AsType[*quorate.Error](err)

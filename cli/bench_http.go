@@ -21,11 +21,10 @@ import (
 // httpMaker makes clients that speak HTTP, with a connection each that is kept.
 type httpMaker struct {
 	bench *bench
-	value []byte
 }
 
 func (b *bench) httpMaker(ctx context.Context) (benchMaker, error) {
-	m := &httpMaker{bench: b, value: b.value()}
+	m := &httpMaker{bench: b}
 	errs := b.reach(ctx, m.ask)
 	if len(b.reached) > 0 {
 		return m, nil
@@ -84,7 +83,7 @@ type httpWorker struct {
 	body    []byte
 	// heads is the requests up to the length of the body, for the address that
 	// they are for.
-	heads   [opsKnown][]byte
+	heads   map[*task][]byte
 	headsAt string
 }
 
@@ -99,8 +98,8 @@ func (w *httpWorker) Do(ctx context.Context) []error {
 	if err := w.line.ready(ctx); err != nil {
 		return []error{err}
 	}
-	what, key := w.chooser.next()
-	w.request(what, key)
+	what, n := w.chooser.next()
+	w.request(what, n)
 	_, err := w.line.wire.Write(w.out)
 	if err == nil {
 		err = w.answer.read(w.line.reader)
@@ -113,7 +112,7 @@ func (w *httpWorker) Do(ctx context.Context) []error {
 		err = w.line.lost(what, err)
 		w.line.drop()
 	default:
-		err = w.answer.failure(what)
+		err = w.answer.failure(what.writes())
 		if w.answer.closes {
 			w.line.drop()
 		}
@@ -125,26 +124,22 @@ func (w *httpWorker) Do(ctx context.Context) []error {
 }
 
 // request makes the next request.
-func (w *httpWorker) request(what op, key []byte) {
+func (w *httpWorker) request(what *task, n uint64) {
 	if addr := w.line.addr(); w.headsAt != addr {
 		w.headsAt = addr
-		for what := range op(opsKnown) {
-			w.heads[what] = w.maker.head(what, addr)
+		w.heads = make(map[*task][]byte)
+		for _, s := range w.maker.bench.mix {
+			w.heads[s.task] = w.maker.head(s.task, addr)
 		}
 	}
-	// Neither the key nor the value has a byte that JSON writes otherwise.
-	w.body = append(append(append(w.body[:0], `{"key":"`...), key...), '"')
-	if what == opPut {
-		w.body = append(append(append(w.body, `,"value":"`...), w.maker.value...), '"')
-	}
-	w.body = append(w.body, '}')
+	w.body = what.body.append(w.body[:0], n)
 	w.out = strconv.AppendInt(append(w.out[:0], w.heads[what]...), int64(len(w.body)), 10)
 	w.out = append(append(w.out, "\r\n\r\n"...), w.body...)
 }
 
-func (m *httpMaker) head(what op, addr string) []byte {
-	path := "/" + what.String()
-	if stale := time.Duration(m.bench.nodes.stale); stale > 0 && what == opGet {
+func (m *httpMaker) head(what *task, addr string) []byte {
+	path := "/" + strings.ToLower(what.operation.Name())
+	if stale := time.Duration(m.bench.nodes.stale); stale > 0 && !what.writes() {
 		path += "?stale=" + url.QueryEscape(stale.String())
 	}
 	// A node answers in time what it cannot do in time, which says more than the
@@ -230,10 +225,10 @@ func readHTTPLine(r *bufio.Reader) ([]byte, error) {
 	return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
 }
 
-// failure is the error that an answer is. That there is nothing under a key is
-// none.
-func (a *httpAnswer) failure(what op) error {
-	if a.status == 200 || what == opGet && bytes.Contains(a.body, []byte(`"code":"`+string(quorate.NotFound)+`"`)) {
+// failure is the error that an answer is. That there is nothing is none where it
+// is that of a query.
+func (a *httpAnswer) failure(writes bool) error {
+	if a.status == 200 || !writes && bytes.Contains(a.body, []byte(`"code":"`+string(quorate.NotFound)+`"`)) {
 		return nil
 	}
 	var p problem
@@ -241,7 +236,7 @@ func (a *httpAnswer) failure(what op) error {
 		return fmt.Errorf("status %d: %.200s", a.status, strings.TrimSpace(string(a.body)))
 	}
 	e := &quorate.Error{Code: p.Code, Message: p.Message}
-	if what.writes() && p.Outcome != quorate.NotApplied.String() {
+	if writes && p.Outcome != quorate.NotApplied.String() {
 		e.Outcome = quorate.Unknown
 	}
 	return e

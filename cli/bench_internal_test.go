@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -12,22 +13,26 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/load"
+	"github.com/quorate/quorate/kv"
 )
 
 func TestRepliesAreReadToTheirEndAndNoFurther(t *testing.T) {
 	large := strings.Repeat("x", 3*lineBytes)
 	for text, want := range map[string]string{
-		"+OK\r\n":                     "",
-		":17\r\n":                     "",
-		"$-1\r\n":                     "",
-		"$0\r\n\r\n":                  "",
-		"$3\r\na\nb\r\n":              "",
-		"$12288\r\n" + large + "\r\n": "",
-		"-ERR no such thing\r\n":      "failed not_applied: ERR no such thing",
-		"-WRONGTYPE no\r\n":           "failed not_applied: WRONGTYPE no",
-		"-TRYAGAIN no leader\r\n":     "unavailable not_applied: TRYAGAIN no leader",
-		"-STALE 3s old\r\n":           "too_old not_applied: STALE 3s old",
-		"-UNKNOWN lost\r\n":           "unavailable unknown: UNKNOWN lost",
+		"+OK\r\n":                              "",
+		":17\r\n":                              "",
+		"$-1\r\n":                              "",
+		"$0\r\n\r\n":                           "",
+		"$3\r\na\nb\r\n":                       "",
+		"$12288\r\n" + large + "\r\n":          "",
+		"*-1\r\n":                              "",
+		"*0\r\n":                               "",
+		"*3\r\n:1\r\n*1\r\n$-1\r\n$1\r\na\r\n": "",
+		"-ERR no such thing\r\n":               "failed not_applied: ERR no such thing",
+		"-WRONGTYPE no\r\n":                    "failed not_applied: WRONGTYPE no",
+		"-TRYAGAIN no leader\r\n":              "unavailable not_applied: TRYAGAIN no leader",
+		"-STALE 3s old\r\n":                    "too_old not_applied: STALE 3s old",
+		"-UNKNOWN lost\r\n":                    "unavailable unknown: UNKNOWN lost",
 	} {
 		r := bufio.NewReaderSize(strings.NewReader(text+"+NEXT\r\n"), lineBytes)
 		if got := described(readReply(r)); got != want {
@@ -55,7 +60,10 @@ func TestWhatIsNoReplyIsNotTakenForOne(t *testing.T) {
 		"+OK\n":                          errForeignReply,
 		"\r\n":                           errForeignReply,
 		"HTTP/1.1 200 OK\r\n":            errForeignReply,
-		"*1\r\n:1\r\n":                   errForeignReply,
+		"*1\r\n%1\r\n":                   errForeignReply,
+		"*x\r\n":                         errForeignReply,
+		"*2\r\n:1\r\n":                   io.ErrUnexpectedEOF,
+		strings.Repeat("*1\r\n", 40):     errForeignReply,
 		"$x\r\n":                         errForeignReply,
 		"$-2\r\n":                        errForeignReply,
 		"$999999999999\r\n":              errForeignReply,
@@ -73,23 +81,23 @@ func TestAnswersOverHTTPAreReadToTheirEndAndNoFurther(t *testing.T) {
 	refused := `{"error":"full","code":"overloaded","outcome":"not_applied"}`
 	for _, c := range []struct {
 		text   string
-		what   op
+		writes bool
 		want   string
 		closes bool
 	}{
-		{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", opPut, "", false},
-		{"HTTP/1.1 200 OK\r\ncontent-length:0\r\nConnection: close\r\n\r\n", opPut, "", true},
-		{"HTTP/1.1 503 x\r\nContent-Length: 60\r\n\r\n" + refused, opPut, "overloaded not_applied: full", false},
-		{"HTTP/1.1 503 x\r\nContent-Length: 54\r\n\r\n" + strings.Replace(refused, "not_applied", "maybe", 1), opPut, "overloaded unknown: full", false},
-		{"HTTP/1.1 404 x\r\nContent-Length: 20\r\n\r\n{\"code\":\"not_found\"}", opGet, "", false},
-		{"HTTP/1.1 404 x\r\nContent-Length: 20\r\n\r\n{\"code\":\"not_found\"}", opPut, "not_found unknown: ", false},
-		{"HTTP/1.1 404 x\r\nContent-Length: 4\r\n\r\nwhat", opGet, "status 404: what", false},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", true, "", false},
+		{"HTTP/1.1 200 OK\r\ncontent-length:0\r\nConnection: close\r\n\r\n", true, "", true},
+		{"HTTP/1.1 503 x\r\nContent-Length: 60\r\n\r\n" + refused, true, "overloaded not_applied: full", false},
+		{"HTTP/1.1 503 x\r\nContent-Length: 54\r\n\r\n" + strings.Replace(refused, "not_applied", "maybe", 1), true, "overloaded unknown: full", false},
+		{"HTTP/1.1 404 x\r\nContent-Length: 20\r\n\r\n{\"code\":\"not_found\"}", false, "", false},
+		{"HTTP/1.1 404 x\r\nContent-Length: 20\r\n\r\n{\"code\":\"not_found\"}", true, "not_found unknown: ", false},
+		{"HTTP/1.1 404 x\r\nContent-Length: 4\r\n\r\nwhat", false, "status 404: what", false},
 	} {
 		r := bufio.NewReaderSize(strings.NewReader(c.text+"HTTP/1.1 next"), lineBytes)
 		var answer httpAnswer
 		err := answer.read(r)
 		if err == nil {
-			err = answer.failure(c.what)
+			err = answer.failure(c.writes)
 		}
 		if got := described(err); got != c.want || answer.closes != c.closes {
 			t.Errorf("%q is %q, closes %v, want %q", c.text, got, answer.closes, c.want)
@@ -120,39 +128,49 @@ func TestWhatIsNoAnswerOverHTTPIsNotTakenForOne(t *testing.T) {
 	}
 }
 
-func TestMixIsDrawnInProportion(t *testing.T) {
-	m, err := parseMix([]string{"put=5", " get=3", "inc=2"})
-	if err != nil {
+// mustMix is a mix of the usual tasks of kv.
+func mustMix(t *testing.T, valueSize uint64, words ...string) *bench {
+	t.Helper()
+	p := newProgram(kv.Service, "quorate", nil, nil, nil)
+	p.rootCommand()
+	b := &bench{program: p, nodes: &remote{}, keySpace: 1000, seed: 5, valueSize: valueSize}
+	var err error
+	if b.mix, err = parseMix(words, b.usual()); err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+func TestMixIsDrawnInProportion(t *testing.T) {
+	m := mustMix(t, 8, "put=5", " get=3", "inc=2").mix
 	c := &chooser{random: rand.New(rand.NewPCG(1, 1)), mix: m, total: m.total(), keySpace: 10}
-	counts := make(map[op]int)
+	counts := make(map[string]int)
 	for range 100_000 {
-		what, key := c.next()
-		counts[what]++
+		what, n := c.next()
+		counts[what.label]++
 		prefix := valuePrefix
-		if what == opInc {
+		if what.label == "inc" {
 			prefix = counterPrefix
 		}
-		if n, ok := strings.CutPrefix(string(key), prefix); !ok || len(n) != 1 {
-			t.Fatalf("%v calls for %s", what, key)
+		if key := what.words[0].with(n); string(key) != fmt.Sprint(prefix, n) || n > 9 {
+			t.Fatalf("%s calls for %s", what.label, key)
 		}
 	}
-	for what, want := range map[op]int{opPut: 50_000, opGet: 30_000, opInc: 20_000} {
+	for what, want := range map[string]int{"put": 50_000, "get": 30_000, "inc": 20_000} {
 		if got := counts[what]; got < want-1000 || got > want+1000 {
-			t.Errorf("%v: %d of 100,000, want about %d", what, got, want)
+			t.Errorf("%s: %d of 100,000, want about %d", what, got, want)
 		}
 	}
 }
 
 func TestSameSeedChoosesTheSameCalls(t *testing.T) {
-	b := &bench{mix: mix{{opPut, 1}, {opInc, 1}}, keySpace: 1000, seed: 5}
+	b := mustMix(t, 8, "put", "inc")
 	draw := func(b *bench, caller int) string {
 		var all []byte
 		c := b.chooser(caller)
 		for range 20 {
-			_, key := c.next()
-			all = append(append(all, key...), ' ')
+			what, n := c.next()
+			all = append(what.words[0].append(all, n), ' ')
 		}
 		return string(all)
 	}
@@ -165,9 +183,9 @@ func TestSameSeedChoosesTheSameCalls(t *testing.T) {
 }
 
 func TestCallsAreMadeWithoutAllocations(t *testing.T) {
-	b := &bench{mix: mix{{opPut, 1}, {opGet, 1}, {opInc, 1}}, keySpace: 1000, seed: 5, valueSize: 100, nodes: &remote{}}
-	resp := &respWorker{maker: &respMaker{value: b.value(), names: [opsKnown]string{"SET", "GET", "INCR"}}, chooser: b.chooser(1)}
-	http := &httpWorker{maker: &httpMaker{bench: b, value: b.value()}, chooser: b.chooser(1), line: &line{addrs: []string{"a:1"}}}
+	b := mustMix(t, 100, "put", "get", "inc")
+	resp := &respWorker{maker: &respMaker{bench: b}, chooser: b.chooser(1)}
+	http := &httpWorker{maker: &httpMaker{bench: b}, chooser: b.chooser(1), line: &line{addrs: []string{"a:1"}}}
 	for name, call := range map[string]func(){
 		"resp": func() {
 			resp.out, resp.sent = resp.out[:0], resp.sent[:0]

@@ -118,7 +118,7 @@ func (l *line) close() {
 }
 
 // lost is the failure of a call that was sent over a connection which broke.
-func (l *line) lost(what op, err error) error {
+func (l *line) lost(what *task, err error) error {
 	e := &quorate.Error{Code: quorate.Unavailable, Outcome: quorate.NotApplied, Message: fmt.Sprintf("%s: %v", l.addr(), err)}
 	if timedOut(err) {
 		e.Message = fmt.Sprintf("%s did not answer within %v", l.addr(), l.timeout)

@@ -8,58 +8,68 @@ import (
 	"strings"
 )
 
-// op is what bench calls.
-type op uint8
-
-const (
-	opPut op = iota
-	opGet
-	opInc
-	opsKnown = iota
-)
-
-// String is how a person writes it.
-func (o op) String() string { return [opsKnown]string{"put", "get", "inc"}[o] }
-
-// operation is the name of the operation behind it.
-func (o op) operation() string { return [opsKnown]string{"PUT", "GET", "INC"}[o] }
-
-// writes says that a call which was lost may have taken effect.
-func (o op) writes() bool { return o != opGet }
-
-// weightMax bounds the weight of one op, so that sums are those of numbers.
+// weightMax bounds the weight of one task, so that sums are those of numbers.
 const weightMax = 1_000_000
 
 // mix is what to call, and in which proportion.
 type mix []share
 
-// share is an op and its weight.
+// share is a task and its weight.
 type share struct {
-	op     op
+	task   *task
 	weight uint64
 }
 
 // String is the mix as it can be typed.
 func (m mix) String() string {
 	if len(m) == 1 {
-		return m[0].op.String()
+		return m[0].task.label
 	}
 	var words []string
 	for _, s := range m {
-		words = append(words, fmt.Sprintf("%v=%d", s.op, s.weight))
+		words = append(words, fmt.Sprintf("%s=%d", s.task.label, s.weight))
 	}
 	return strings.Join(words, ",")
 }
 
-// parseMix reads ops with their weights, which are 1 where none is given.
-func parseMix(words []string) (m mix, err error) {
+// usual is the tasks that a mix can name, of a service that has put: they are
+// the same for all services of keys, to be compared.
+func (b *bench) usual() (tasks []*task) {
+	for _, known := range []struct {
+		label, operation, redis string
+		words                   []string
+	}{
+		{"put", "PUT", "SET", []string{valuePrefix + placeholder, b.value()}},
+		{"get", "GET", "GET", []string{valuePrefix + placeholder}},
+		{"inc", "INC", "INCR", []string{counterPrefix + placeholder}},
+	} {
+		if !b.program.verbs[known.operation] {
+			continue
+		}
+		t, err := newTask(known.label, b.program.operation(known.operation), known.words)
+		if err != nil {
+			continue // it is not what its name says
+		}
+		for _, c := range b.program.table.Commands {
+			if c.Name == known.redis {
+				t.command = c.Name
+			}
+		}
+		tasks = append(tasks, t)
+	}
+	return tasks
+}
+
+// parseMix reads the labels of tasks with their weights, which are 1 where none
+// is given.
+func parseMix(words []string, known []*task) (m mix, err error) {
 	for _, word := range words {
-		s, err := parseShare(strings.TrimSpace(word))
+		s, err := parseShare(strings.TrimSpace(word), known)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(m, func(other share) bool { return other.op == s.op }) {
-			return nil, fmt.Errorf("%v is there twice", s.op)
+		if slices.ContainsFunc(m, func(other share) bool { return other.task == s.task }) {
+			return nil, fmt.Errorf("%s is there twice", s.task.label)
 		}
 		m = append(m, s)
 	}
@@ -69,17 +79,17 @@ func parseMix(words []string) (m mix, err error) {
 	return m, nil
 }
 
-func parseShare(word string) (s share, err error) {
+func parseShare(word string, known []*task) (s share, err error) {
 	name, number, weighted := strings.Cut(word, "=")
 	var names []string
-	for o := range op(opsKnown) {
-		names = append(names, o.String())
+	for _, t := range known {
+		names = append(names, t.label)
 	}
 	at := slices.Index(names, name)
 	if at < 0 {
 		return s, fmt.Errorf("%.40q is none of %s", name, strings.Join(names, ", "))
 	}
-	s = share{op: op(at), weight: 1}
+	s = share{task: known[at], weight: 1}
 	if weighted {
 		s.weight, err = strconv.ParseUint(number, 10, 64)
 		if err != nil || s.weight == 0 || s.weight > weightMax {
@@ -87,6 +97,23 @@ func parseShare(word string) (s share, err error) {
 		}
 	}
 	return s, nil
+}
+
+// parseCalls reads calls; one that is there several times is made more often.
+func (b *bench) parseCalls() (m mix, err error) {
+	for _, text := range b.callWords {
+		at := slices.IndexFunc(m, func(s share) bool { return s.task.label == text })
+		if at >= 0 {
+			m[at].weight++
+			continue
+		}
+		t, err := b.program.parseCall(text)
+		if err != nil {
+			return nil, fmt.Errorf("%.80q: %w", text, err)
+		}
+		m = append(m, share{t, 1})
+	}
+	return m, nil
 }
 
 // total is the sum of the weights.
@@ -97,13 +124,13 @@ func (m mix) total() (sum uint64) {
 	return sum
 }
 
-// at is the op that a number below the total falls to.
-func (m mix) at(n uint64) op {
+// at is the task that a number below the total falls to.
+func (m mix) at(n uint64) *task {
 	for _, s := range m {
 		if n < s.weight {
-			return s.op
+			return s.task
 		}
 		n -= s.weight
 	}
-	return m[0].op
+	return m[0].task
 }

@@ -35,7 +35,7 @@ type benchReport struct {
 	Clients    uint64   `json:"clients"`
 	Pipeline   uint64   `json:"pipeline"`
 	KeySpace   uint64   `json:"key_space"`
-	ValueBytes uint64   `json:"value_bytes"`
+	ValueBytes uint64   `json:"value_bytes,omitempty"`
 	Stale      string   `json:"stale,omitempty"`
 	Seed       uint64   `json:"seed"`
 
@@ -58,6 +58,8 @@ type benchReport struct {
 
 	result *load.Result
 	stays  bool // keys do
+	called bool // the mix is calls as they were typed
+	varied bool // there are numbers in them
 }
 
 // benchFailures is the calls that failed with one outcome.
@@ -82,7 +84,12 @@ func newReport(b *bench, r *load.Result) *benchReport {
 		Answered: r.Answered, Rate: float64(int64(r.Rate()*100)) / 100, Waiting: r.Waiting, Backlog: r.Backlog,
 		Failed: make(map[string]benchFailures), Latency: make(map[string]float64), Interrupted: r.Interrupted,
 		result: r,
-		stays:  !b.clean && slices.ContainsFunc(b.mix, func(s share) bool { return s.op.writes() }),
+		stays:  !b.clean && !b.calling() && slices.ContainsFunc(b.mix, func(s share) bool { return s.task.writes() }),
+		called: b.calling(),
+		varied: slices.ContainsFunc(b.mix, func(s share) bool { return s.task.varied() }),
+	}
+	if b.calling() {
+		report.ValueBytes = 0
 	}
 	if b.rate > 0 {
 		report.Loop = "open"
@@ -200,9 +207,18 @@ func (r *benchReport) work() string {
 	if r.Pipeline > 1 {
 		text += fmt.Sprintf(", %d calls at once", r.Pipeline)
 	}
-	text += fmt.Sprintf(", values of %d bytes under %s keys, seed %d", r.ValueBytes, grouped(int64(r.KeySpace)), r.Seed)
+	queries := "get"
+	switch {
+	case !r.called:
+		text += fmt.Sprintf(", values of %d bytes under %s keys, seed %d", r.ValueBytes, grouped(int64(r.KeySpace)), r.Seed)
+	case r.varied:
+		text += fmt.Sprintf(", %s below %s, seed %d", placeholder, grouped(int64(r.KeySpace)), r.Seed)
+	}
+	if r.called {
+		queries = "queries"
+	}
 	if r.Stale != "" {
-		text += ", get may be " + r.Stale + " old"
+		text += ", " + queries + " may be " + r.Stale + " old"
 	}
 	return text
 }

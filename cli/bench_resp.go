@@ -21,16 +21,11 @@ import (
 type respMaker struct {
 	bench   *bench
 	dialler *dialler
-	names   [opsKnown]string // of the commands
-	value   []byte
 }
 
 // respMaker looks for nodes at the addresses.
 func (b *bench) respMaker(ctx context.Context) (*respMaker, error) {
-	m := &respMaker{bench: b, value: b.value(), dialler: newDialler(b.nodes.addrs, b.nodes.tls, func() {})}
-	for what := range op(opsKnown) {
-		m.names[what] = b.command(what)
-	}
+	m := &respMaker{bench: b, dialler: newDialler(b.nodes.addrs, b.nodes.tls, func() {})}
 	errs := b.reach(ctx, m.ask)
 	if len(b.reached) > 0 {
 		return m, nil
@@ -39,18 +34,6 @@ func (b *bench) respMaker(ctx context.Context) (*respMaker, error) {
 		return nil, f
 	}
 	return nil, unavailable(quorate.NotApplied, "%v", errors.Join(errs...))
-}
-
-// command is the command of Redis for an op, if the service has one, or the name
-// of the operation.
-func (b *bench) command(what op) string {
-	names := [opsKnown]string{opPut: "SET", opGet: "GET", opInc: "INCR"}
-	for _, c := range b.program.table.Commands {
-		if c.Name == names[what] {
-			return c.Name
-		}
-	}
-	return what.operation()
 }
 
 func (m *respMaker) close() {}
@@ -121,7 +104,8 @@ type respWorker struct {
 	depth   int
 	stale   []byte // milliseconds; empty for none
 	out     []byte
-	sent    []op
+	word    []byte
+	sent    []*task
 }
 
 // Close implements load.Worker.
@@ -157,7 +141,7 @@ func (w *respWorker) Do(ctx context.Context) (errs []error) {
 }
 
 // give gives up the calls that have no answer, and the connection.
-func (w *respWorker) give(errs []error, unanswered []op, err error) []error {
+func (w *respWorker) give(errs []error, unanswered []*task, err error) []error {
 	for _, what := range unanswered {
 		if errors.Is(err, errForeignReply) {
 			errs = append(errs, fmt.Errorf("%s: %w", w.line.addr(), err))
@@ -171,15 +155,18 @@ func (w *respWorker) give(errs []error, unanswered []op, err error) []error {
 
 // append appends the next call to what is sent.
 func (w *respWorker) append() {
-	what, key := w.chooser.next()
-	name := w.maker.names[what]
-	switch {
-	case what == opPut:
-		w.out = resp.AppendCall(w.out, name, key, w.maker.value)
-	case what == opGet && len(w.stale) > 0:
-		w.out = resp.AppendCall(w.out, "STALE", w.stale, []byte(name), key)
-	default:
-		w.out = resp.AppendCall(w.out, name, key)
+	what, n := w.chooser.next()
+	words := 1 + len(what.words)
+	if aged := len(w.stale) > 0 && !what.writes(); aged {
+		w.out = resp.AppendArray(w.out, 2+words)
+		w.out = resp.AppendBulk(resp.AppendBulk(w.out, "STALE"), w.stale)
+	} else {
+		w.out = resp.AppendArray(w.out, words)
+	}
+	w.out = resp.AppendBulk(w.out, what.command)
+	for _, word := range what.words {
+		w.word = word.append(w.word[:0], n)
+		w.out = resp.AppendBulk(w.out, w.word)
 	}
 	w.sent = append(w.sent, what)
 }
@@ -190,10 +177,15 @@ var errForeignReply = errors.New("this is no answer of the Redis protocol")
 // replyBytesMax bounds a value: the largest of a node, and room to spare.
 const replyBytesMax = 2 << 20
 
-// readReply reads the answer to one call, which is a line or a string, and
-// nothing of it but whether it is an error. That is a *quorate.Error, with the
-// effect that its prefix tells.
-func readReply(r *bufio.Reader) error {
+// repliesDeep bounds how deep lists stand in an answer: deeper than any result of
+// a Go type that a person would write.
+const repliesDeep = 32
+
+// readReply reads the answer to one call, and nothing of it but whether it is an
+// error. That is a *quorate.Error, with the effect that its prefix tells.
+func readReply(r *bufio.Reader) error { return readReplyDeep(r, repliesDeep) }
+
+func readReplyDeep(r *bufio.Reader, deep int) error {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -215,8 +207,26 @@ func readReply(r *bufio.Reader) error {
 		return refusalOf(string(text))
 	case '$':
 		return skipBulk(r, text)
+	case '*':
+		return skipArray(r, text, deep)
 	}
 	return errForeignReply
+}
+
+func skipArray(r *bufio.Reader, length []byte, deep int) error {
+	if string(length) == "-1" { // there is nothing
+		return nil
+	}
+	n, err := strconv.ParseUint(string(length), 10, 32)
+	if err != nil || n > replyBytesMax || deep == 0 {
+		return errForeignReply
+	}
+	for range n {
+		if err := readReplyDeep(r, deep-1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func skipBulk(r *bufio.Reader, length []byte) error {

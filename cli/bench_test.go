@@ -115,6 +115,37 @@ func TestBenchMakesTheCallsOfItsMixOverEachProtocol(t *testing.T) {
 	}
 }
 
+func TestBenchMakesTheCallsThatAreTyped(t *testing.T) {
+	for _, proto := range protocols {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			state := memory.New(kv.Service)
+			got, _ := bench(t, 0, "--proto", proto, "--addr", mustServeProto(t, proto, state), "--rate", "1000", "--duration", "300ms",
+				"--key-space", "5", "--call", "INC 'a counter {n}' 2", "--call", "INC 'a counter {n}' 2", "--call", "inc {n}",
+				"--call", `PUT "list {n}" {n}`, "--call", "MGET a {n} nothing", "--call", `TXN '{"then":[{"inc":{"key":"txn {n}","value":{n}}}]}'`)
+			if got.Answered+got.Waiting != 300 || got.Answered < 100 {
+				t.Errorf("%+v", got)
+			}
+			if want := "INC 'a counter {n}' 2=2,inc {n}=1,"; !strings.HasPrefix(got.Mix, want) {
+				t.Errorf("the mix is %s, want %s…", got.Mix, want)
+			}
+			for i := range 5 {
+				for key, fits := range map[string]func(int64) bool{
+					fmt.Sprintf("a counter %d", i): func(n int64) bool { return n >= 2 && n%2 == 0 },
+					fmt.Sprint(i):                  func(n int64) bool { return n >= 1 },
+					fmt.Sprintf("list %d", i):      func(n int64) bool { return n == int64(i) },
+					fmt.Sprintf("txn %d", i):       func(n int64) bool { return i == 0 || n > 0 && n%int64(i) == 0 },
+				} {
+					value, err := quorate.Ask(t.Context(), state, kv.Get{Key: kv.Key(key)})
+					if err != nil || !fits(value.Int()) {
+						t.Errorf("under %q is %v: %v", key, value, err)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestBenchSendsAPipelineAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, proto := range []string{"resp", "go"} {

@@ -1,5 +1,11 @@
-// Package cli is the program around a service: the commands that run a node
-// and the commands that talk to one.
+// Package cli is the program around a service: the commands that run a node, a
+// command for each operation of the service, and what else talks to a node.
+//
+// A command is made of an operation alone: its name in lower case, its fields as
+// flags or as words in their order, what Doc and the doc tags say as its help. The
+// built-in service has some made by hand, which another service has too if its
+// operations take the same fields. An operation whose name is that of another
+// command, such as STATUS, is called by exec.
 //
 // Flags and environment variables end here; rooms below get plain values. The
 // package keeps three rules. Standard output is data and nothing else. An
@@ -25,7 +31,8 @@ import (
 )
 
 // Main runs the command that the process was called with and ends the process
-// with its exit code. An interrupt or SIGTERM ends the command in order; a
+// with its exit code. Flags are in environment variables that begin with the name
+// of the service: TICKETS_ADDR is --addr of the service tickets. An interrupt or SIGTERM ends the command in order; a
 // second one ends it at once.
 func Main(service *quorate.Service, options ...Option) {
 	// Started from the Windows Explorer, cobra would explain itself and
@@ -47,7 +54,7 @@ func Redis(table respapi.Table) Option { return func(p *program) { p.table = tab
 // Run runs one command and returns its exit code. It returns when the command
 // is done or has come to its end in order after ctx is cancelled.
 func Run(ctx context.Context, service *quorate.Service, args []string, in io.Reader, out, log io.Writer, options ...Option) int {
-	p := &program{service: service, name: programName(), in: in, out: out, log: log}
+	p := newProgram(service, programName(), in, out, log)
 	for _, option := range options {
 		option(p)
 	}
@@ -62,7 +69,7 @@ func Run(ctx context.Context, service *quorate.Service, args []string, in io.Rea
 		// What cobra itself refuses is always the way the command was typed.
 		f = usage("%s; %s", strings.Join(strings.Fields(err.Error()), " "), howTo(ran))
 	}
-	f.print(log, jsonAsked(args))
+	f.print(log, p.jsonAsked(args))
 	return f.exit
 }
 
@@ -82,6 +89,25 @@ type program struct {
 	in      io.Reader
 	out     io.Writer // data only
 	log     io.Writer // errors and logs
+
+	// verbs is the operations that have a command made for them, by name, and
+	// nameless those that have no command because it has another meaning.
+	verbs    map[string]bool
+	nameless []string
+}
+
+func newProgram(service *quorate.Service, name string, in io.Reader, out, log io.Writer) *program {
+	return &program{service: service, name: name, in: in, out: out, log: log, verbs: make(map[string]bool)}
+}
+
+// project is the name that stands in those of environment variables and in that
+// of the directory of dev. It does not depend on how the file of the program is
+// called. The built-in service is that of quorate.
+func (p *program) project() string {
+	if name := p.service.Name(); name != "kv" {
+		return name
+	}
+	return "quorate"
 }
 
 func programName() string {
@@ -94,7 +120,8 @@ func (p *program) rootCommand() *cobra.Command {
 		Short: "Run and use the " + p.service.Name() + " service",
 		Long: "Run and use the " + p.service.Name() + ` service, replicated, durable and linearizable.
 
-Every flag has an environment variable, shown beside it; the flag wins.
+Every flag that is no argument of an operation has an environment variable,
+shown beside it; the flag wins.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 unavailable or outcome
 unknown, 6 conflict. bench adds 8 objective missed, 130 interrupted.`,
 		SilenceErrors:     true,
@@ -108,22 +135,30 @@ unknown, 6 conflict. bench adds 8 objective missed, 130 interrupted.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupServer, Title: "Run a node:"},
 		&cobra.Group{ID: groupClient, Title: "Use one:"},
+		&cobra.Group{ID: groupOperations, Title: "Call an operation of the " + p.service.Name() + " service:"},
 	)
 	root.AddCommand(p.devCommand(), p.serveCommand(), p.statusCommand(), p.versionCommand())
 	root.AddCommand(p.verbCommands()...)
-	root.AddCommand(p.execCommand())
-	if op := p.operation(scanOperation); op != nil {
+	root.AddCommand(p.benchCommand())
+	if op := p.scans(); op != nil {
+		p.verbs[op.Name()] = true
 		root.AddCommand(p.scanCommand(op))
 	}
-	if p.operation(opPut.operation()) != nil {
-		root.AddCommand(p.benchCommand())
+	exec := p.execCommand()
+	root.AddCommand(exec)
+	root.AddCommand(p.operationCommands(root.Commands())...)
+	if len(p.nameless) > 0 {
+		note := "\n\nOnly exec calls " + strings.Join(p.nameless, ", ") + ": a command of that name does something else."
+		root.Long += note
+		exec.Long += note
 	}
-	bindEnvironment(root)
+	p.bindEnvironment(root)
 	return root
 }
 
 // The groups of commands in the help text.
 const (
-	groupServer = "server"
-	groupClient = "client"
+	groupServer     = "server"
+	groupClient     = "client"
+	groupOperations = "operations"
 )

@@ -8,15 +8,15 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/node"
 )
 
 func (p *program) devCommand() *cobra.Command {
-	var s server
+	s := server{program: p}
 	var logs logFlags
 	cmd := &cobra.Command{
 		Use:     "dev",
@@ -25,19 +25,18 @@ func (p *program) devCommand() *cobra.Command {
 		GroupID: groupServer,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.service, s.table = p.service, p.table
 			s.config.Log = logs.logger(p.log)
-			s.listening = func(l listening) { greet(p.out, p.typed(), p.service, l) }
+			s.listening = func(l listening) { p.greet(l) }
 			return s.run(cmd.Context())
 		},
 	}
-	s.bind(cmd, node.Config{Dir: "./quorate-data", Peer: defaultPeer}, defaultHTTP, defaultRESP)
+	s.bind(cmd, node.Config{Dir: "./" + p.dirName() + "-data", Peer: defaultPeer}, defaultHTTP, defaultRESP)
 	logs.bind(cmd, "warn")
 	return cmd
 }
 
 // greet says where everything is and what to type next.
-func greet(w io.Writer, program string, service *quorate.Service, l listening) {
+func (p *program) greet(l listening) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "http  http://%s\nredis %s\npeer  %s\ndata  %s (durable)\n\nTry, in another terminal:\n",
 		l.http, cmp.Or(l.resp, "(not served)"), l.peer, l.dir)
@@ -45,15 +44,40 @@ func greet(w io.Writer, program string, service *quorate.Service, l listening) {
 	if l.resp != defaultRESP {
 		at = " --addr " + l.resp
 	}
-	command, path := "status", "status"
-	if slices.ContainsFunc(service.Operations(), func(o quorate.Operation) bool { return o.Name() == "INC" }) {
-		command, path = "inc hits", `INC -d '{"key":"hits"}'`
-	}
+	command, path := p.firstCall()
 	if l.resp != "" {
-		fmt.Fprintf(&text, "  %s %s%s\n", program, command, at)
+		fmt.Fprintf(&text, "  %s %s%s\n", p.typed(), command, at)
 	}
 	fmt.Fprintf(&text, "  curl http://%s/v1/%s\n", l.http, path)
-	io.WriteString(w, text.String())
+	io.WriteString(p.out, text.String())
+}
+
+// firstCall is a call to try: what is typed behind the program, and behind the
+// address of the service.
+func (p *program) firstCall() (command, path string) {
+	if p.verbs["INC"] {
+		return "inc hits", `INC -d '{"key":"hits"}'`
+	}
+	op := &p.service.Operations()[0]
+	if op.Arguments() == nil {
+		return "status", "status"
+	}
+	words := exampleOf(op)
+	verb := commandName(op.Name())
+	if slices.Contains(p.nameless, op.Name()) {
+		verb = "exec " + op.Name()
+	}
+	return strings.Join(append([]string{verb}, words...), " "), op.Name() + " -d '" + string(bodyOf(op, words)) + "'"
+}
+
+// dirName is the name of the project as a part of a path.
+func (p *program) dirName() string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, p.project())
 }
 
 // typed is what the user types to run this program. A program that was built

@@ -57,7 +57,7 @@ func (p ports) respAddr() string {
 func (s *server) doors(n *node.Node) (http, resp door) {
 	status := func(ctx context.Context) any { return n.Status(ctx) }
 	http = httpapi.New(httpapi.Config{
-		Service:     s.service,
+		Service:     s.program.service,
 		Executor:    n,
 		Status:      status,
 		ContentHash: n.ContentHash,
@@ -65,9 +65,9 @@ func (s *server) doors(n *node.Node) (http, resp door) {
 		Log:         s.config.Log,
 	})
 	resp = respapi.New(respapi.Config{
-		Service:    s.service,
+		Service:    s.program.service,
 		Executor:   n,
-		Table:      s.table,
+		Table:      s.program.table,
 		TLS:        s.resp.tls,
 		Password:   s.resp.password,
 		MaxClients: int(s.resp.maxClients),

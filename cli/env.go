@@ -7,28 +7,31 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 // bindEnvironment gives every flag of a command, and of the commands below
-// it, an environment variable. It walks the tree, so that no flag can be
-// forgotten. A flag that was typed wins over its variable, and the variable
-// over the default.
-func bindEnvironment(cmd *cobra.Command) {
+// it, an environment variable, but for those that are arguments of an operation.
+// It walks the tree, so that no flag can be forgotten. A flag that was typed wins
+// over its variable, and the variable over the default.
+func (p *program) bindEnvironment(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
-		bindEnvironment(child)
+		p.bindEnvironment(child)
 	}
 	if !cmd.Runnable() {
 		return
 	}
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		f.Usage += " [$" + variable(f.Name) + "]"
+		if !isArgument(f) {
+			f.Usage += " [$" + p.variable(f.Name) + "]"
+		}
 	})
 	check := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := fromEnvironment(cmd.Flags()); err != nil {
+		if err := p.fromEnvironment(cmd.Flags()); err != nil {
 			return err
 		}
 		if check == nil {
@@ -38,21 +41,36 @@ func bindEnvironment(cmd *cobra.Command) {
 	}
 }
 
+// isArgument says that a flag is an argument of an operation.
+func isArgument(f *pflag.Flag) bool {
+	_, marked := f.Annotations[argumentMark]
+	return marked
+}
+
 // variable is the environment variable of a flag.
-func variable(flag string) string {
-	return "QUORATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+func (p *program) variable(flag string) string {
+	name := strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return unicode.ToUpper(r)
+		}
+		return '_'
+	}, p.project()+"_"+flag)
+	if unicode.IsDigit(rune(name[0])) {
+		return "_" + name
+	}
+	return name
 }
 
 // fromEnvironment sets the flags that were not typed. An empty variable counts
 // as one that is not there.
-func fromEnvironment(flags *pflag.FlagSet) (err error) {
+func (p *program) fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		value := os.Getenv(variable(f.Name))
-		if err != nil || f.Changed || value == "" || f.Name == "help" {
+		value := os.Getenv(p.variable(f.Name))
+		if err != nil || f.Changed || value == "" || f.Name == "help" || isArgument(f) {
 			return
 		}
 		if bad := f.Value.Set(value); bad != nil {
-			err = usage("environment variable %s is %q: %s", variable(f.Name), value, wanted(f, bad))
+			err = usage("environment variable %s is %q: %s", p.variable(f.Name), value, wanted(f, bad))
 			return
 		}
 		f.Changed = true
@@ -160,7 +178,7 @@ func shieldNegatives(root *cobra.Command, args []string) []string {
 			negative = true
 		case len(arg) > 1 && arg[0] == '-':
 			flags = append(flags, arg)
-			if takesNext(root, arg) && i+1 < len(args) {
+			if takesNext(commandOf(root, words), arg) && i+1 < len(args) {
 				i++
 				flags = append(flags, args[i])
 			}
@@ -180,10 +198,23 @@ func isNegative(arg string) bool {
 	return err == nil && arg[0] == '-'
 }
 
-// takesNext says that the argument behind a flag is its value. Flags of the
-// same name are of the same type in all commands.
-func takesNext(root *cobra.Command, arg string) bool {
-	for _, cmd := range root.Commands() {
+// commandOf is the command that the first word names, or all of them while
+// there is none.
+func commandOf(root *cobra.Command, words []string) []*cobra.Command {
+	if len(words) > 0 {
+		for _, cmd := range root.Commands() {
+			if cmd.Name() == words[0] || cmd.HasAlias(words[0]) {
+				return []*cobra.Command{cmd}
+			}
+		}
+	}
+	return root.Commands()
+}
+
+// takesNext says that the argument behind a flag is its value. In front of the
+// name of the command stand only flags which are of the same type in all.
+func takesNext(commands []*cobra.Command, arg string) bool {
+	for _, cmd := range commands {
 		f := cmd.Flags().Lookup(strings.TrimLeft(arg, "-"))
 		if f == nil && len(arg) == 2 {
 			f = cmd.Flags().ShorthandLookup(arg[1:])

@@ -29,6 +29,8 @@ func valuesOf(t *testing.T, f *pflag.Flag) values {
 		return values{"one", "other", ""}
 	case "stringSlice":
 		return values{"a:1,b:2", "c:3", ""}
+	case "stringArray":
+		return values{"GET a", "GET b", ""}
 	case "duration":
 		return values{"77ms", "88s", "soon"}
 	case "uint64", "uint":
@@ -46,7 +48,7 @@ func parse(t *testing.T, command, flag string, args ...string) (string, error) {
 	t.Helper()
 	// As many words as the command takes; what they are does not matter here.
 	for words := range 4 {
-		p := &program{service: kv.Service, name: "quorate", in: strings.NewReader(""), out: new(bytes.Buffer), log: new(bytes.Buffer)}
+		p := newProgram(kv.Service, "quorate", strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
 		root := p.rootCommand()
 		cmd, _, err := root.Find([]string{command})
 		if err != nil {
@@ -64,10 +66,13 @@ func parse(t *testing.T, command, flag string, args ...string) (string, error) {
 }
 
 func TestEveryFlagHasAVariableThatLosesToTheFlag(t *testing.T) {
-	p := &program{service: kv.Service, name: "quorate"}
+	p := newProgram(kv.Service, "quorate", nil, nil, nil)
 	tested := 0
 	for _, cmd := range p.rootCommand().Commands() {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if isArgument(f) {
+				return // it is data
+			}
 			tested++
 			t.Run(cmd.Name()+" "+f.Name, func(t *testing.T) { checkVariable(t, cmd.Name(), f) })
 		})
@@ -84,7 +89,10 @@ func checkVariable(t *testing.T, command string, f *pflag.Flag) {
 	}
 	v := valuesOf(t, f)
 	shown := func(value string) string {
-		if f.Value.Type() == "stringSlice" {
+		switch f.Value.Type() {
+		case "stringArray":
+			return "[" + value + "]"
+		case "stringSlice":
 			return "[" + value + "]"
 		}
 		if f.Value.Type() == "duration" && value == "88s" {
@@ -123,7 +131,7 @@ func TestBadValueOfAVariableIsExplainedInWords(t *testing.T) {
 		{"serve", "snapshot-entries", "many", `environment variable QUORATE_SNAPSHOT_ENTRIES is "many": must be a whole number from 0 on`},
 	} {
 		t.Run(c.flag, func(t *testing.T) {
-			t.Setenv(variable(c.flag), c.value)
+			t.Setenv(newProgram(kv.Service, "quorate", nil, nil, nil).variable(c.flag), c.value)
 			if _, err := parse(t, c.command, c.flag); err == nil || err.Error() != c.want {
 				t.Errorf("%v, want %s", err, c.want)
 			}

@@ -17,6 +17,7 @@ func (p *program) execCommand() *cobra.Command {
 		Long: "Call any operation of the service, with its arguments in their order:\n\n" + p.usages() + `
 What is optional may be left out from the end on. A result that is a list or has
 fields is printed as JSON.`,
+		Example: "  " + p.name + " exec " + p.exampleCall(),
 		GroupID: groupClient,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, words []string) error {
@@ -29,13 +30,9 @@ fields is printed as JSON.`,
 			}
 			args, err := op.ArgsFromText(bytesOf(words[1:]))
 			if err != nil {
-				return usage("%v", err)
+				return unbound(err)
 			}
-			reply, err := nodes.once(cmd.Context(), quorate.Call{Name: op.Name(), Args: args}, op.Writes())
-			if err != nil {
-				return err
-			}
-			return printed(nodes.print(p.out, reply, nil))
+			return p.call(cmd, nodes, op, args)
 		},
 	}
 	nodes.clientFlags(cmd)
@@ -53,6 +50,15 @@ func (r *remote) checkUse(op *quorate.Operation) error {
 		return usage("%s is a query: only a command has an --id", op.Name())
 	}
 	return nil
+}
+
+// exampleCall is a call of the first operation.
+func (p *program) exampleCall() string {
+	op := &p.service.Operations()[0]
+	if op.Arguments() == nil {
+		return op.Name() + " '{}'"
+	}
+	return strings.Join(append([]string{op.Name()}, exampleOf(op)...), " ")
 }
 
 // usages is a line for each operation.

@@ -27,8 +27,10 @@ const codeUsage quorate.Code = "usage"
 // problem is an error as it is printed where JSON was asked for, which is as a
 // node answers it over HTTP.
 type problem struct {
-	Message string          `json:"error"`
-	Code    quorate.Code    `json:"code"`
+	Message string       `json:"error"`
+	Code    quorate.Code `json:"code"`
+	// Field is the argument that is wrong, if it is one.
+	Field   string          `json:"field,omitempty"`
 	Outcome string          `json:"outcome,omitempty"`
 	Value   json.RawMessage `json:"value,omitempty"`
 	Leader  string          `json:"leader,omitempty"`
@@ -69,7 +71,7 @@ func unavailable(outcome quorate.Outcome, format string, args ...any) *failure {
 // that came to nothing for sure. Its outcome is told where there may be doubt,
 // as HTTP does.
 func refused(e *quorate.Error, writes bool) *failure {
-	p := problem{Message: e.Error(), Code: e.Code, Leader: e.Leader}
+	p := problem{Message: e.Error(), Code: e.Code, Field: e.Field, Leader: e.Leader}
 	switch {
 	case writes:
 		p.Outcome = e.Outcome.String()

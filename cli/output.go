@@ -25,8 +25,8 @@ const (
 
 // jsonAsked says that errors are to be JSON too. It looks at what was typed
 // and not at the flag: the error may be that the flags are not understood.
-func jsonAsked(args []string) bool {
-	asked := os.Getenv(variable("output"))
+func (p *program) jsonAsked(args []string) bool {
+	asked := os.Getenv(p.variable("output"))
 	for i, arg := range args {
 		for _, name := range []string{"--output", "-o"} {
 			if arg == name && i+1 < len(args) {

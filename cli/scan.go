@@ -32,6 +32,19 @@ type page struct {
 	More   bool
 }
 
+// scans is the operation behind scan, or nil: one that has only its name is
+// something else.
+func (p *program) scans() *quorate.Operation {
+	op := p.operation(scanOperation)
+	if op == nil {
+		return nil
+	}
+	if _, err := (scan{prefix: "p", values: true}).fields("a", 1).args(op); err != nil {
+		return nil
+	}
+	return op
+}
+
 func (p *program) scanCommand(op *quorate.Operation) *cobra.Command {
 	nodes := &remote{program: p.name}
 	var s scan
@@ -43,7 +56,7 @@ key a line, and with --values its value behind a tab. They come in pages, each
 of one moment and with --timeout for itself; a key that is there all the time is
 printed once. In JSON each page is one line; raw does not put into JSON what is
 no text.`,
-		GroupID: groupClient,
+		GroupID: groupOperations,
 		Example: "  " + p.name + " scan user/ --limit 10 --values",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, words []string) error {
@@ -74,7 +87,7 @@ func (s scan) run(l *link, op *quorate.Operation, out io.Writer) error {
 		}
 		args, err := s.fields(after, size).args(op)
 		if err != nil {
-			return usage("%v", err)
+			return unbound(err)
 		}
 		reply, err := l.run(quorate.Call{Name: op.Name(), Args: args}, op.Writes())
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var s server
+	s := server{program: p}
 	var logs logFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -21,12 +21,11 @@ other, and is ignored once the node belongs to one. Without --join the node is
 a cluster of its own.
 
 The node logs to standard error and prints nothing else.`,
-		Example: "  " + p.name + " serve --data-dir /var/lib/quorate --http 10.0.0.1:7300 --resp 10.0.0.1:7301 \\\n" +
+		Example: "  " + p.name + " serve --data-dir /var/lib/" + p.dirName() + " --http 10.0.0.1:7300 --resp 10.0.0.1:7301 \\\n" +
 			"      --peer 10.0.0.1:7302 --join 10.0.0.1:7302,10.0.0.2:7302,10.0.0.3:7302",
 		GroupID: groupServer,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.service, s.table = p.service, p.table
 			s.config.Log = logs.logger(p.log)
 			s.listening = func(l listening) {
 				s.config.Log.Info("listening", slog.String("http", l.http), slog.String("resp", l.resp), slog.String("peer", l.peer), slog.String("data", l.dir))

@@ -9,9 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/node"
-	"github.com/quorate/quorate/respapi"
 )
 
 // drainMax is how long a node that is told to end may take to hand its
@@ -20,8 +18,7 @@ const drainMax = 10 * time.Second
 
 // server is a node with its doors, from start to end.
 type server struct {
-	service *quorate.Service
-	table   respapi.Table
+	program *program
 	config  node.Config
 	http    string
 	resp    respFlags
@@ -46,7 +43,7 @@ func (s *server) bind(cmd *cobra.Command, defaults node.Config, http, resp strin
 func (s *server) check() error {
 	for _, flag := range []struct{ name, value string }{{"data-dir", s.config.Dir}, {"http", s.http}, {"peer", s.config.Peer}} {
 		if flag.value == "" {
-			return usage("--%s is missing: give it, or set %s", flag.name, variable(flag.name))
+			return usage("--%s is missing: give it, or set %s", flag.name, s.program.variable(flag.name))
 		}
 	}
 	if err := checkAddress(s.http, defaultHTTP); err != nil {
@@ -76,7 +73,7 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Start(s.service, s.config)
+	n, err := node.Start(s.program.service, s.config)
 	if err != nil {
 		opened.close()
 		return failed("%v", err)

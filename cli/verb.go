@@ -12,22 +12,34 @@ import (
 	"github.com/quorate/quorate"
 )
 
-// verbCommands is the verbs whose operation the service has.
+// verbCommands is the verbs whose operation the service has. An operation that
+// has only the name of one is something else.
 func (p *program) verbCommands() (commands []*cobra.Command) {
 	for _, v := range verbs() {
 		op := p.operation(v.operation)
-		if op == nil {
+		if op == nil || !v.fits(op, v.sample) {
 			continue
 		}
-		if v.many != "" && p.operation(v.many) != nil {
-			v.use += "..."
-			v.long += " Of\nseveral keys it prints how many there were."
-		} else if v.many != "" {
-			v.args = cobra.ExactArgs(1)
+		if v.many != "" {
+			if many := p.operation(v.many); many != nil && v.fits(many, []string{"k", "l"}) {
+				v.use += "..."
+				v.long += " Of\nseveral keys it prints how many there were."
+			} else {
+				v.many, v.args = "", cobra.ExactArgs(1)
+			}
 		}
+		p.verbs[op.Name()] = true
 		commands = append(commands, p.verbCommand(v, op))
 	}
 	return commands
+}
+
+// fits says that an operation takes what the verb makes of words, with all its
+// flags.
+func (v verb) fits(op *quorate.Operation, words []string) bool {
+	flags := v.sampled
+	_, err := v.bind(op, &flags, words)
+	return err == nil
 }
 
 // operation is that of a name in the service, or nil.
@@ -40,7 +52,7 @@ func (p *program) verbCommand(v verb, op *quorate.Operation) *cobra.Command {
 	nodes := &remote{program: p.name}
 	flags := &verbFlags{arguments: arguments{in: p.in}}
 	cmd := &cobra.Command{
-		Use: v.use, Short: v.short, Long: v.short + ". " + v.long, GroupID: groupClient,
+		Use: v.use, Short: v.short, Long: v.short + ". " + v.long, GroupID: groupOperations,
 		Example: "  " + p.name + " " + v.example,
 		Args:    v.args,
 	}
@@ -60,11 +72,7 @@ func (p *program) verbCommand(v verb, op *quorate.Operation) *cobra.Command {
 		return printed(nodes.print(p.out, reply, v.lines))
 	}
 	nodes.clientFlags(cmd)
-	if op.Writes() {
-		nodes.idFlag(cmd)
-	} else {
-		nodes.staleFlag(cmd)
-	}
+	nodes.useFlag(cmd, op)
 	if v.flags != nil {
 		v.flags(cmd, flags)
 	}
@@ -88,7 +96,7 @@ func (v verb) bind(op *quorate.Operation, flags *verbFlags, words []string) (arg
 		args, err = call.args(op)
 	}
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, unbound(err)
 	}
 	return args, nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,10 @@ type verb struct {
 	long    string
 	example string // without the name of the program
 	args    cobra.PositionalArgs
+	// sample is words behind the verb, and sampled flags, of which the verb makes
+	// all fields that it can make.
+	sample  []string
+	sampled verbFlags
 	flags   func(cmd *cobra.Command, f *verbFlags)
 	// fields makes the fields of the call from the words behind the verb.
 	fields func(f *verbFlags, words []string) (fields, error)
@@ -53,57 +58,63 @@ func verbs() []verb {
 				"it is an error, with exit code 6, if there is something already, and with --xx\n" +
 				"if there is nothing.\n\n" + valueHelp,
 			example: "put color green --ttl 24h", args: cobra.ExactArgs(2),
+			sample: []string{"k", "v"}, sampled: verbFlags{absent: true, present: true, ttl: span(time.Second)},
 			flags: putFlags, fields: putFields,
 		},
 		{
 			operation: "GET", use: "get KEY", short: "Print the value under a key",
 			long: "It is an error, with exit code 3, if there is none.", example: "get color", args: cobra.ExactArgs(1),
-			fields: keyFields,
+			sample: []string{"k"}, fields: keyFields,
 		},
 		{
 			operation: "DELETE", many: "MDELETE", use: "delete KEY", short: "Delete a key",
 			long:    "It prints true, or false if there was none.",
-			example: "delete color", args: cobra.MinimumNArgs(1), fields: keysFields,
+			example: "delete color", args: cobra.MinimumNArgs(1),
+			sample: []string{"k"}, fields: keysFields,
 		},
 		{
 			operation: "INC", use: "inc KEY [N]", short: "Add to the integer under a key",
 			long:    "It adds N, or 1, and prints the new value. A key that is not there begins at 0.",
-			example: "inc hits -5", args: cobra.RangeArgs(1, 2), fields: incFields,
+			example: "inc hits -5", args: cobra.RangeArgs(1, 2),
+			sample: []string{"k", "1"}, fields: incFields,
 		},
 		{
 			operation: "CAS", use: "cas {KEY OLD NEW | --absent KEY NEW}", short: "Store a value if the old one is still there",
 			long: "It is an error, with exit code 6, if another value is there. cas --absent KEY NEW\n" +
 				"stores a value only if there is none.\n\n" + valueHelp,
-			example: "cas color green blue", args: casArgs, flags: casFlags, fields: casFields,
+			example: "cas color green blue", args: casArgs, flags: casFlags,
+			sample: []string{"k", "v", "w"}, fields: casFields,
 		},
 		{
 			operation: "MGET", use: "mget KEY...", short: "Print the values under several keys",
 			long: "All are of one moment. Each has a line, an empty one where there is none; JSON\n" +
 				"tells that from an empty value.",
 			example: "mget color shape", args: cobra.MinimumNArgs(1),
-			fields: listFields, lines: elements,
+			sample: []string{"k", "l"}, fields: listFields, lines: elements,
 		},
 		{
 			operation: "MPUT", use: "mput {KEY VALUE}...", short: "Store values under several keys, all or none",
 			long: "It prints how many. With --nx it is an error, with exit code 6, if there is\n" +
 				"something under one of the keys.\n\n" + valueHelp,
-			example: "mput color green shape round", args: pairArgs, flags: mputFlags, fields: mputFields,
+			example: "mput color green shape round", args: pairArgs, flags: mputFlags,
+			sample: []string{"k", "v"}, sampled: verbFlags{absent: true}, fields: mputFields,
 		},
 		{
 			operation: "EXPIRE", use: "expire KEY DURATION", short: "Let a key end after a time",
 			long: "It prints true, or false if there is nothing under the key.\n\n" + durationHelp, example: "expire color 90s",
-			args: cobra.ExactArgs(2), fields: expireFields,
+			args: cobra.ExactArgs(2), sample: []string{"k", "1s"}, fields: expireFields,
 		},
 		{
 			operation: "TTL", use: "ttl KEY", short: "Print how long a key stays",
 			long: "It is an error, with exit code 3, if there is nothing. For a key that stays for\n" +
 				"good it prints forever.",
-			example: "ttl color", args: cobra.ExactArgs(1), fields: keyFields, lines: lifetime,
+			example: "ttl color", args: cobra.ExactArgs(1),
+			sample: []string{"k"}, fields: keyFields, lines: lifetime,
 		},
 		{
 			operation: "PERSIST", use: "persist KEY", short: "Let a key stay for good",
 			long: "It prints true, or false if the key would not have ended.", example: "persist color",
-			args: cobra.ExactArgs(1), fields: keyFields,
+			args: cobra.ExactArgs(1), sample: []string{"k"}, fields: keyFields,
 		},
 		{
 			operation: "TXN", use: "txn JSON", short: "Run several calls as one, if conditions hold",
@@ -117,7 +128,7 @@ object, or - for standard input, or @FILE:
 Where all conditions hold it runs then, and else it runs else. All of it takes
 effect or nothing. It prints whether they held, and what each call came to.`,
 			example: `txn '{"then":[{"inc":{"key":"a"}},{"inc":{"key":"b","value":-1}}]}'`,
-			args:    cobra.ExactArgs(1),
+			args:    cobra.ExactArgs(1), sample: []string{"{}"},
 		},
 	}
 }

@@ -72,6 +72,9 @@ func (s *Server) failed(op *quorate.Operation, err error) failure {
 func (f *failure) append(dst []byte) ([]byte, error) {
 	dst = appendString(append(dst, `{"error":`...), f.err.Error())
 	dst = appendString(append(dst, `,"code":`...), string(f.err.Code))
+	if f.err.Field != "" {
+		dst = appendString(append(dst, `,"field":`...), f.err.Field)
+	}
 	if f.effect {
 		dst = appendString(append(dst, `,"outcome":`...), f.err.Outcome.String())
 	}
@@ -174,7 +177,7 @@ func (s *Server) noMethod(c *gin.Context) {
 	name, named := strings.CutPrefix(path, "/v1/")
 	if _, known := s.lookup(name); named && !known {
 		// The route is there for any name, but nothing of this one is.
-		if path != statusPath || s.config.Status == nil {
+		if path != operationsPath && (path != statusPath || s.config.Status == nil) {
 			c.Writer.Header().Del("Allow")
 			s.noRoute(c)
 			return

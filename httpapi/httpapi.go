@@ -16,14 +16,17 @@
 //	200  {"value":7,"index":18,"age":"12ms"} with ?stale: all acknowledged 12 ms ago is in it
 //	409  {"error":"key \"1\" holds a string, not an integer","code":"wrong_type","outcome":"not_applied"}
 //
+//	GET  /v1/operations                      what there is, with JSON Schemas of arguments and results
 //	GET  /v1/status                          ?content_hash=true adds content_hash and content_index
 //	GET  /livez                              this process answers; no leader needed
 //	GET  /readyz                             200, or 503 with the reason
 //
-// A failure has an error, which is a sentence, and a code. It has an outcome,
-// not_applied or unknown, if it is that of a command or its status is 503; a
-// value, which may be null, if the code is conflict; and the peer address of
-// the leader if it is another node that can help.
+// A failure has an error, which is a sentence, and a code. It has the field of
+// the body that is wrong, if it is one, which inside of a transaction is a path
+// such as then[0].inc.key; an outcome, not_applied or unknown, if it is that of
+// a command or its status is 503; a value, which may be null, if the code is
+// conflict; and the peer address of the leader if it is another node that can
+// help.
 package httpapi
 
 import (
@@ -67,6 +70,8 @@ type Server struct {
 	drain   drain
 	// routes says in a sentence what exists.
 	routes string
+	// catalog is the answer of operationsPath, made when it is first asked for.
+	catalog func() []byte
 	// buffers holds a *bytes.Buffer for a body or an answer.
 	buffers sync.Pool
 	// large has a place for each body that may be over bodyBytesSmall.
@@ -85,6 +90,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config:  config,
 		routes:  describeRoutes(config),
+		catalog: sync.OnceValue(func() []byte { return newCatalog(config.Service) }),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		large:   make(chan struct{}, bodiesLargeMax),
 	}
@@ -115,12 +121,13 @@ func (s *Server) engine() *gin.Engine {
 	operations := s.config.Service.Operations()
 	for i := range operations {
 		op := &operations[i]
-		engine.POST("/"+strings.ToLower(op.Name()), func(c *gin.Context) { s.execute(c, op) })
+		engine.POST(pathOf(op), func(c *gin.Context) { s.execute(c, op) })
 	}
 	engine.POST("/v1/:name", s.executeNamed)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		engine.Handle(method, "/livez", s.live)
 		engine.Handle(method, "/readyz", s.ready)
+		engine.Handle(method, operationsPath, s.operations)
 		if s.config.Status != nil {
 			engine.Handle(method, statusPath, s.status)
 		}
@@ -156,7 +163,7 @@ func describeRoutes(config Config) string {
 		}
 		text.WriteString("/" + strings.ToLower(op.Name()) + ", ")
 	}
-	text.WriteString("POST /v1/{NAME} for each of them, ")
+	text.WriteString("POST /v1/{NAME} for each of them, GET " + operationsPath + ", ")
 	if config.Status != nil {
 		text.WriteString("GET " + statusPath + ", ")
 	}

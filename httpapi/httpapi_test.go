@@ -394,10 +394,10 @@ func TestAnyServiceHasTheSameDoor(t *testing.T) {
 		{"/v1/next.ticket", `{"queue":"a","count":2}`, 200, `{"value":{"index":2,"next":2},"index":2}`},
 		{"/v1/NEXT.TICKET", `{"queue":"closed"}`, 409, `{"error":"no tickets for closed","code":"sold_out","outcome":"not_applied"}`},
 		{"/next.ticket", `{"queue":"broken"}`, 500, `{"error":"operation NEXT.TICKET panicked","code":"panicked","outcome":"not_applied"}`},
-		{"/next.ticket", `{}`, 400, `{"error":"field \"queue\" is missing: NEXT.TICKET takes queue (string), count (integer, optional)","code":"invalid","outcome":"not_applied"}`},
+		{"/next.ticket", `{}`, 400, `{"error":"field \"queue\" is missing: NEXT.TICKET takes queue (string), count (integer, optional)","code":"invalid","field":"queue","outcome":"not_applied"}`},
 		{"/v1/status", `{}`, 200, `{"value":null,"index":4}`},
 		{"/status", ``, 400, `{"error":"the body is empty: send a JSON object","code":"invalid"}`},
-		{"/status", `{"a":1}`, 400, `{"error":"field \"a\" is not known: STATUS takes no fields","code":"invalid"}`},
+		{"/status", `{"a":1}`, 400, `{"error":"field \"a\" is not known: STATUS takes no fields","code":"invalid","field":"a"}`},
 	} {
 		response := post(door, c.path, c.body)
 		if response.Code != c.code || response.Body.String() != c.want+"\n" {

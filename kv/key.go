@@ -28,6 +28,13 @@ func (k *Key) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// JSONSchema is what UnmarshalJSON reads.
+func (Key) JSONSchema() string {
+	return `{"anyOf":[{"type":"integer","minimum":-9223372036854775808,"maximum":18446744073709551615},{"type":"string"},` +
+		`{"type":"object","properties":{"base64":{"type":"string","contentEncoding":"base64",` +
+		`"pattern":"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"}},"required":["base64"],"additionalProperties":false}]}`
+}
+
 func (k Key) check() error {
 	switch {
 	case k == "":
