@@ -32,7 +32,7 @@ func startState(t *testing.T, remembered uint64) *state {
 		t.Fatal(err)
 	}
 	limits := machine.Limits{Window: time.Hour, RememberedMax: remembered}
-	s := &state{t: t, machine: machine.New(kv.Service, opened, limits, log)}
+	s := &state{t: t, machine: machine.New(machine.Config{Service: kv.Service, Store: opened, Limits: limits, Log: log})}
 	t.Cleanup(func() { _ = s.machine.Close() })
 	return s
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quorate/quorate"
 )
 
 // Config says how one copy of a service runs. Dir and Peer are required; the
@@ -57,6 +59,11 @@ type Host struct {
 	// LayerBytes is how much of the state stands in memory before it goes to
 	// disk. Default 32 MiB.
 	LayerBytes int
+	// Apply runs a command. Tx is a transaction on the state at that moment, and
+	// another one can be made of the two: so a command can be run, taken back
+	// with Save and run again. What it wrote is dropped if there is an error; what
+	// scans used up of the Visits of the moment stays so. Default: op.Apply(tx, args).
+	Apply func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
 }
 
 // membersMax bounds the voters of a cluster: nine survive the loss of four,

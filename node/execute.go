@@ -241,7 +241,11 @@ func (n *Node) try(ctx context.Context, calls []quorate.Call, changed <-chan str
 		return refuse(make([]quorate.Reply, len(calls)), forming())
 	}
 	if !n.anyWrites(calls) {
-		return n.read(ctx, c, calls, changed)
+		known, unknown := n.knownQueries(calls)
+		if known == 0 {
+			return completed(nil, len(calls), unknown)
+		}
+		return completed(n.read(ctx, c, calls[:known], changed), len(calls), unknown)
 	}
 	if c.group.Leads() {
 		return n.propose(ctx, c, calls)
@@ -271,7 +275,8 @@ func (n *Node) lead(ctx context.Context, c *core, calls []quorate.Call) []quorat
 	if err := c.reads.Confirm(ctx); err != nil {
 		return refuse(make([]quorate.Reply, len(calls)), err)
 	}
-	return n.readLeading(ctx, c, calls)
+	known, unknown := n.knownQueries(calls)
+	return completed(n.readLeading(ctx, c, calls[:known]), len(calls), unknown)
 }
 
 // propose puts calls into the log.
@@ -281,7 +286,8 @@ func (n *Node) propose(ctx context.Context, c *core, calls []quorate.Call) []quo
 	if _, err := c.group.Leading(); err != nil {
 		return refuse(make([]quorate.Reply, len(calls)), err)
 	}
-	return c.batch.Do(ctx, calls)
+	known, unknown := n.known(calls)
+	return completed(c.batch.Do(ctx, calls[:known]), len(calls), unknown)
 }
 
 func (n *Node) anyWrites(calls []quorate.Call) bool { return slices.ContainsFunc(calls, n.writes) }

@@ -52,6 +52,9 @@ type hello struct {
 	Founders []string `json:"founders,omitempty"`
 	// SeesAll says that the node has seen all of Founders.
 	SeesAll bool `json:"sees_all,omitempty"`
+	// Vocabulary is what the program of the node knows, as bytes of
+	// internal/vocabulary. An older program does not tell.
+	Vocabulary []byte `json:"vocabulary,omitempty"`
 }
 
 // hello is what this node tells of itself.
@@ -59,7 +62,7 @@ func (n *Node) hello() hello {
 	id := n.identity.Load()
 	h := hello{
 		Node: id.Node, Peer: id.Peer, Service: id.Service, Cluster: id.Cluster, First: id.Founders,
-		Founders: n.config.founders(), SeesAll: n.seesAll.Load(),
+		Founders: n.config.founders(), SeesAll: n.seesAll.Load(), Vocabulary: n.machine.Own().Append(nil),
 	}
 	for _, m := range n.members() {
 		h.Members = append(h.Members, m.ID)
@@ -150,6 +153,9 @@ func (n *Node) consider(founders, others []string, hellos []hello, errs []error)
 		}
 		if err := acceptable(self, others[i], h); err != nil {
 			return false, nil, err
+		}
+		if err := n.hear(h.Node, h.Vocabulary); err != nil {
+			n.config.Log.Debug("a member does not say what its program knows", "peer", h.Peer, "error", err)
 		}
 		if h.Cluster != "" {
 			if slices.Contains(h.Members, self.Node) {

@@ -22,6 +22,8 @@ const (
 	kindStatus
 	kindIndex
 	kindClock
+	kindHash
+	kindVocabulary
 )
 
 // Calls on their way to the leader are a uvarint of the milliseconds that are
@@ -48,6 +50,8 @@ func (n *Node) serve() {
 	n.port.Handle(peer.Control, kindStatus, n.serveStatus)
 	n.port.Handle(peer.Control, kindIndex, n.serveIndex)
 	n.port.Handle(peer.Control, kindClock, n.serveClock)
+	n.port.Handle(peer.Control, kindHash, n.serveHash)
+	n.port.Handle(peer.Control, kindVocabulary, n.serveVocabulary)
 }
 
 // forward passes calls on to the leader. It is never done twice with a command
@@ -137,7 +141,12 @@ func (n *Node) executeFor(body []byte) []byte {
 	// The other node checked them, perhaps with another version of the
 	// service; what reaches the log is checked by the one that puts it there.
 	sound, refused := n.check(calls)
-	return answerOf(refused.among(n.tryHere(ctx, sound)), n.anyWrites(calls))
+	within, older := n.within(calls, refused)
+	if older != nil {
+		sound, refused = n.check(calls[:within])
+	}
+	replies := completed(refused.among(n.tryHere(ctx, sound)), len(calls), older)
+	return answerOf(replies, n.anyWrites(calls))
 }
 
 // tryHere answers calls if this node leads.

@@ -10,11 +10,14 @@
 // It reads no flags, handles no signals, prints nothing and keeps nothing
 // outside of a Node: any number of them run in one process.
 //
-// The goroutines of a node besides those of its rooms: one that forms the
-// cluster and then doubts it (run), one that lets log time go on when something
-// ends (expire), one for each call that another node passes on and for each
-// follower that asks how far the log is, one beside each call that was passed on
-// which looks out for another leader, and one that unwinds a node that failed.
+// The goroutines of a node besides those of its rooms: one that forms the cluster
+// and then doubts it (run), one that lets log time go on when something ends
+// (expire), one that asks the other members what they know while they have not
+// agreed on all that this node knows (widen), one for each call that another node
+// passes on and for each follower that asks how far the log is, one beside each
+// call that was passed on which looks out for another leader, one for each voter
+// that is asked what its state came to and one that asks them all because another
+// node did (diverge), and one that unwinds a node that failed.
 package node
 
 import (
@@ -66,6 +69,8 @@ type Node struct {
 	fresh     freshness      // of the state
 	clock     *logtime.Clock // for what this node stamps as the leader
 	ticking   chan struct{}  // holds one while somebody puts the time into the log
+	disputes  disputes       // about states that differ
+	hearsay   hearsay        // of what the other members know
 	// hurry ends when calls under way are not waited for any longer.
 	hurry  context.Context
 	hasten context.CancelFunc
@@ -118,7 +123,7 @@ func Start(service *quorate.Service, config Config) (*Node, error) {
 	n := &Node{
 		service: service, config: config, dir: dir,
 		opened: make(chan struct{}), done: make(chan struct{}), ticking: make(chan struct{}, 1),
-		ctx: ctx, cancel: cancel, hurry: hurry, hasten: hasten,
+		ctx: ctx, cancel: cancel, hurry: hurry, hasten: hasten, disputes: disputes{asking: make(chan struct{}, 1)},
 	}
 	n.identity.Store(&id)
 	n.config.Log = config.Log.With("node", string(id.Node))
@@ -145,7 +150,13 @@ func (n *Node) open() (err error) {
 	if err != nil {
 		return err
 	}
-	n.machine = machine.New(n.service, n.state.Store(), machine.DefaultLimits, n.config.Log)
+	n.machine = machine.New(machine.Config{
+		Service: n.service, Store: n.state.Store(), Limits: machine.DefaultLimits, Log: n.config.Log,
+		Apply: n.config.Host.Apply, Judge: n.judge,
+	})
+	if err := n.machine.Unfit(); err != nil {
+		return err
+	}
 	n.clock = logtime.New(logtime.Config{Wall: n.config.Host.Now, Stamped: n.logTime, Agree: n.agree, Log: n.config.Log})
 	listener, err := n.config.Host.Listen(n.config.Peer)
 	if err != nil {
@@ -188,12 +199,13 @@ func (n *Node) run() {
 	}
 	c := &core{
 		group:  group,
-		batch:  batch.New(group.Propose, n.clock.Now),
+		batch:  batch.New(group.Propose, n.stamp),
 		reads:  readindex.New(group),
 		follow: readindex.Share(n.askLeader),
 	}
 	n.core.Store(c)
 	n.running.Go(func() { n.expire(n.ctx, c) })
+	n.running.Go(func() { n.widen(n.ctx, c) })
 	n.doubt(n.ctx, group)
 }
 
@@ -287,6 +299,9 @@ func (n *Node) Err() error {
 
 // fail stops the node because it cannot go on. It returns at once.
 func (n *Node) fail(err error) {
+	if errors.Is(err, errUndecided) {
+		return // it is closing already, and nothing is wrong with that
+	}
 	n.mu.Lock()
 	first := n.err == nil
 	if first {

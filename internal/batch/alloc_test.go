@@ -6,7 +6,6 @@ package batch_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/batch"
@@ -16,7 +15,7 @@ import (
 // those who wait.
 func TestACallAloneAllocatesThreeTimes(t *testing.T) {
 	answers := make([]quorate.Reply, 1)
-	b := batch.New(func([]byte) ([]quorate.Reply, error) { return answers, nil }, time.Now)
+	b := batch.New(func([]byte) ([]quorate.Reply, error) { return answers, nil }, stamp)
 	defer b.Close()
 	one := calls("a")
 	got := testing.AllocsPerRun(1000, func() {

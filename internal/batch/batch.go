@@ -15,7 +15,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"time"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/entry"
@@ -58,7 +57,7 @@ type Propose func(data []byte) ([]quorate.Reply, error)
 // Batcher collects calls. It is ready when New returns and must be closed.
 type Batcher struct {
 	propose Propose
-	now     func() time.Time
+	stamp   func() entry.Header
 	workers sync.WaitGroup
 	// waiters holds a *waiter.
 	waiters sync.Pool
@@ -98,9 +97,10 @@ func (w *waiter) take() bool {
 	return first
 }
 
-// New starts a batcher. It stamps entries with the time that now tells.
-func New(propose Propose, now func() time.Time) *Batcher {
-	b := &Batcher{propose: propose, now: now}
+// New starts a batcher. Stamp tells what stands on an entry that is made now,
+// but for its seed, which the batcher draws.
+func New(propose Propose, stamp func() entry.Header) *Batcher {
+	b := &Batcher{propose: propose, stamp: stamp}
 	b.waiters.New = func() any { return &waiter{done: make(chan struct{}, 1)} }
 	b.wake.L = &b.mu
 	for range inFlight {
@@ -323,8 +323,10 @@ func (b *Batcher) take(batch []*waiter, room []quorate.Call) (taken []*waiter, d
 	if len(taken) == 0 {
 		return nil, nil, calls
 	}
+	header := b.stamp()
+	header.Seed = rand.Uint64()
 	data = make([]byte, 0, size(taken))
-	return taken, entry.Append(data, entry.Header{Time: b.now(), Seed: rand.Uint64()}, calls), calls
+	return taken, entry.Append(data, header, calls), calls
 }
 
 // roomCallsMax bounds the room for the calls of a batch that is kept for the

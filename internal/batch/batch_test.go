@@ -19,6 +19,11 @@ import (
 	"github.com/quorate/quorate/internal/entry"
 )
 
+// stamp is what a leader says on an entry that it makes now.
+func stamp() entry.Header {
+	return entry.Header{Time: time.Now(), Check: entry.StateCheck{Index: 7, Hash: 8}}
+}
+
 // raftLog stands for the log: it keeps the entries that are proposed and answers
 // each call with its own first argument.
 type raftLog struct {
@@ -33,8 +38,8 @@ type raftLog struct {
 
 func (l *raftLog) propose(data []byte) ([]quorate.Reply, error) {
 	header, calls, err := entry.Decode(data)
-	if err != nil || header.Time.IsZero() {
-		l.t.Errorf("entry of %d bytes at %v: %v", len(data), header.Time, err)
+	if err != nil || header.Time.IsZero() || header.Check != stamp().Check {
+		l.t.Errorf("entry of %d bytes, stamped %v: %v", len(data), header, err)
 	}
 	texts := make([]string, len(calls))
 	for i, c := range calls {
@@ -92,7 +97,7 @@ func inBubble(t *testing.T, f func(t *testing.T, l *raftLog, b *batch.Batcher)) 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := &raftLog{t: t, gate: make(chan error)}
-		b := batch.New(l.propose, time.Now)
+		b := batch.New(l.propose, stamp)
 		f(t, l, b)
 	})
 }
@@ -300,7 +305,7 @@ func must(deadline time.Time, _ bool) time.Time { return deadline }
 // are on their way or not.
 func TestCallsBelongToTheCallerAgainOnceDoHasReturned(t *testing.T) {
 	l := &raftLog{t: t}
-	b := batch.New(l.propose, time.Now)
+	b := batch.New(l.propose, stamp)
 	var callers sync.WaitGroup
 	for range 8 {
 		callers.Go(func() {
@@ -451,7 +456,7 @@ func testAnswers(t *testing.T, seed uint64) {
 		time.Sleep(time.Duration(rng.IntN(5000)) * time.Microsecond)
 		return l.propose(data)
 	}
-	b := batch.New(propose, time.Now)
+	b := batch.New(propose, stamp)
 	var callers sync.WaitGroup
 	absent := make([][]string, 50)
 	for id := range absent {
@@ -531,7 +536,7 @@ func BenchmarkDo(b *testing.B) {
 			batcher := batch.New(func(data []byte) ([]quorate.Reply, error) {
 				_, calls, err := entry.Decode(data)
 				return answers[:len(calls)], err
-			}, time.Now)
+			}, stamp)
 			defer batcher.Close()
 			one := []quorate.Call{{Name: "INC", Args: [][]byte{[]byte("hits"), {2}}}}
 			b.ReportAllocs()

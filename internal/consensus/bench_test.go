@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/batch"
 	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/wal"
@@ -32,7 +33,7 @@ func BenchmarkAdd(b *testing.B) {
 			}
 		}
 	}
-	batcher := batch.New(lead.Propose, time.Now)
+	batcher := batch.New(lead.Propose, func() entry.Header { return entry.Header{Time: time.Now()} })
 	b.Cleanup(batcher.Close)
 	call, err := quorate.NewCall(Add{By: 1})
 	if err != nil {
@@ -100,7 +101,7 @@ func startOne(b *testing.B, cluster peer.ClusterID, l net.Listener, config conse
 	port := peer.New(peer.Config{
 		Listener: l, Group: 1, Self: func() (peer.ClusterID, peer.Member) { return cluster, config.Self },
 	})
-	config.WAL, config.State, config.Machine = log, state, machine.New(service, state.Store(), machine.DefaultLimits, config.Log)
+	config.WAL, config.State, config.Machine = log, state, machine.New(machine.Config{Service: service, Store: state.Store(), Limits: machine.DefaultLimits, Log: config.Log})
 	config.Wire = consensus.NewWire(port)
 	port.Start()
 	group, err := consensus.Start(config)

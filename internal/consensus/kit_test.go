@@ -181,7 +181,7 @@ func (c *cluster) start(i int) {
 	if err != nil {
 		c.t.Fatalf("node %d: %v", i, err)
 	}
-	n.machine = machine.New(service, config.State.Store(), machine.DefaultLimits, log)
+	n.machine = machine.New(machine.Config{Service: service, Store: config.State.Store(), Limits: machine.DefaultLimits, Log: log})
 	config.Machine = n.machine
 	listener, err := c.net.Listen(member(i).Addr)
 	if err != nil {

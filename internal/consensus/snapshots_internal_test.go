@@ -59,7 +59,7 @@ func mustSite(t testing.TB, fs vfs.FS) *site {
 	if s.State, err = OpenState(o); err != nil {
 		t.Fatal(err)
 	}
-	s.machine = machine.New(marks, s.Store(), machine.DefaultLimits, o.Log)
+	s.machine = machine.New(machine.Config{Service: marks, Store: s.Store(), Limits: machine.DefaultLimits, Log: o.Log})
 	t.Cleanup(func() { mustSucceed(t, s.settle(), s.machine.Close()) })
 	return s
 }
@@ -184,7 +184,7 @@ func TestSnapshotIsKnownAfterARestart(t *testing.T) {
 	if len(list) != 1 || list[0].Index != 22 || list[0].Term != 1 || list[0].ConfigurationIndex != 1 || list[0].Configuration.Servers[0] != members.Servers[0] {
 		t.Errorf("the snapshot is %+v", list)
 	}
-	s.machine = machine.New(marks, again.Store(), machine.DefaultLimits, s.options.Log)
+	s.machine = machine.New(machine.Config{Service: marks, Store: again.Store(), Limits: machine.DefaultLimits, Log: s.options.Log})
 	s.mustStand(22, 20, "state-1")
 }
 
@@ -358,7 +358,7 @@ func TestStatesThatNoNoteNamesAreRemovedAtOpen(t *testing.T) {
 	mustSucceed(t, s.machine.Close(), fs.MkdirAll("data/state-2/half", 0o755), fs.MkdirAll("data/state-17", 0o755), fs.MkdirAll("data/wal", 0o755))
 	again, err := OpenState(siteOptions(fs))
 	mustSucceed(t, err)
-	s.machine = machine.New(marks, again.Store(), machine.DefaultLimits, s.options.Log)
+	s.machine = machine.New(machine.Config{Service: marks, Store: again.Store(), Limits: machine.DefaultLimits, Log: s.options.Log})
 	s.mustStand(5, 5, "state-1")
 	if _, err := fs.Stat("data/wal"); err != nil {
 		t.Errorf("the log is gone: %v", err)

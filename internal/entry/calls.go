@@ -25,11 +25,11 @@ func (c *Calls) Open(data []byte) (Header, error) {
 	}
 	// Most entries hold calls of the name that the one before held.
 	*c = Calls{call: quorate.Call{Name: c.call.Name}}
-	h, err := readHeader(data)
+	h, body, err := readHeader(data, kindCalls)
 	if err != nil {
 		return Header{}, err
 	}
-	dry := reader{data: data[headerBytes:], dry: true}
+	dry := reader{data: body, dry: true}
 	dry.calls()
 	if err := dry.end("call"); err != nil {
 		return Header{}, err

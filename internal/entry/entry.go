@@ -1,5 +1,5 @@
-// Package entry holds the bytes of one log entry: when the leader stamped it,
-// and the calls in it. The same forms carry calls and replies between nodes,
+// Package entry holds the bytes of one log entry: what the leader stamped on
+// it, and the calls in it. The same forms carry calls and replies between nodes,
 // and the answers that the state remembers.
 //
 // It keeps one rule: bytes are gone over twice. The first time nothing is
@@ -9,10 +9,14 @@
 //
 // An entry, numbers little-endian, "uvarint" as in encoding/binary:
 //
-//	┌─────────┬──────┬────────────────┬──────────┬───────────────┬───────┐
-//	│ version │ kind │ time           │ seed     │ count         │ calls │
-//	│ u8 = 1  │ u8   │ i64 unix nanos │ u64      │ uvarint       │       │
-//	└─────────┴──────┴────────────────┴──────────┴───────────────┴───────┘
+//	┌─────────┬──────┬────────────────┬──────┬─────────────────────────┬─────────┬───────┐
+//	│ version │ kind │ time           │ seed │ check                   │ count   │ calls │
+//	│ u8 = 2  │ u8   │ i64 unix nanos │ u64  │ u64 index, u64 hash     │ uvarint │       │
+//	└─────────┴──────┴────────────────┴──────┴─────────────────────────┴─────────┴───────┘
+//
+// The check says what the state of the leader came to, up to an entry that it
+// had applied when it made this one; the index 0 is none. Entries of version 1
+// have no room for one.
 //
 // A call:
 //
@@ -24,9 +28,11 @@
 // Each argument is a uvarint of its length plus one, then its bytes; 0 is an
 // argument that was left out.
 //
-// Example: INC of the key "hits" by 5, stamped at 1 ns with seed 2, is
+// Example: INC of the key "hits" by 5, stamped at 1 ns with seed 2 by a leader
+// whose state had the hash 0x3f at index 7, is
 //
-//	01 01 | 01 00 00 00 00 00 00 00 | 02 00 00 00 00 00 00 00 | 01 |
+//	02 01 | 01 00 00 00 00 00 00 00 | 02 00 00 00 00 00 00 00 |
+//	07 00 00 00 00 00 00 00 | 3f 00 00 00 00 00 00 00 | 01 |
 //	00 | 03 49 4e 43 | 02 | 05 68 69 74 73 | 02 35
 package entry
 
@@ -44,12 +50,16 @@ import (
 
 // Limits of what is encoded and decoded.
 const (
-	// version is the form described above.
-	version = 1
-	// kindCalls is the only kind of entry there is.
-	kindCalls = 1
-	// headerBytes is version, kind, time and seed.
-	headerBytes = 2 + 8 + 8
+	// version is the form described above, versionUnchecked the one before it.
+	version          = 2
+	versionUnchecked = 1
+	// kindCalls is an entry with calls, kindAgreement the one of agreement.go.
+	kindCalls     = 1
+	kindAgreement = 2
+	// headerBytesUnchecked is version, kind, time and seed; headerBytes is these
+	// and a check.
+	headerBytesUnchecked = 2 + 8 + 8
+	headerBytes          = headerBytesUnchecked + 8 + 8
 	// callBytesMin is flags, the length of a name, and a count.
 	callBytesMin = 3
 	// CallsMax bounds the calls of one entry or frame.
@@ -77,8 +87,16 @@ var errShort = errors.New("the bytes end too early")
 
 // Header is what the leader stamps on an entry.
 type Header struct {
-	Time time.Time // clock of the leader
-	Seed uint64    // for random numbers that are the same on every node
+	Time  time.Time // clock of the leader
+	Seed  uint64    // for random numbers that are the same on every node
+	Check StateCheck
+}
+
+// StateCheck is what the state of a leader came to. The same entries give the same
+// hash on every node, so whoever has another one at this index has another state.
+type StateCheck struct {
+	Index uint64 // of the newest entry in it; 0 says that there is no check
+	Hash  uint64 // over all that was ever written to it, in order
 }
 
 // Append encodes an entry behind dst.
@@ -86,17 +104,19 @@ func Append(dst []byte, h Header, calls []quorate.Call) []byte {
 	dst = append(dst, version, kindCalls)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Time.UnixNano()))
 	dst = binary.LittleEndian.AppendUint64(dst, h.Seed)
+	dst = binary.LittleEndian.AppendUint64(dst, h.Check.Index)
+	dst = binary.LittleEndian.AppendUint64(dst, h.Check.Hash)
 	return AppendCalls(dst, calls)
 }
 
 // Decode is the other way round from Append. The calls share the bytes of
 // data.
 func Decode(data []byte) (Header, []quorate.Call, error) {
-	h, err := readHeader(data)
+	h, body, err := readHeader(data, kindCalls)
 	if err != nil {
 		return Header{}, nil, err
 	}
-	dry := reader{data: data[headerBytes:], dry: true}
+	dry := reader{data: body, dry: true}
 	dry.calls()
 	if err := dry.end("call"); err != nil {
 		return Header{}, nil, err
@@ -106,17 +126,25 @@ func Decode(data []byte) (Header, []quorate.Call, error) {
 	return h, r.calls(), r.err
 }
 
-func readHeader(data []byte) (Header, error) {
+// readHeader takes the header of an entry of a kind and returns the bytes behind it.
+func readHeader(data []byte, kind byte) (h Header, body []byte, err error) {
+	if len(data) < headerBytesUnchecked {
+		return Header{}, nil, errShort
+	}
+	if data[0] != version && data[0] != versionUnchecked || data[1] != kind {
+		return Header{}, nil, fmt.Errorf("entry of version %d and kind %d: %w", data[0], data[1], ErrNewer)
+	}
+	h.Time = time.Unix(0, int64(binary.LittleEndian.Uint64(data[2:])))
+	h.Seed = binary.LittleEndian.Uint64(data[10:])
+	if data[0] == versionUnchecked {
+		return h, data[headerBytesUnchecked:], nil
+	}
 	if len(data) < headerBytes {
-		return Header{}, errShort
+		return Header{}, nil, errShort
 	}
-	if data[0] != version || data[1] != kindCalls {
-		return Header{}, fmt.Errorf("entry of version %d and kind %d: %w", data[0], data[1], ErrNewer)
-	}
-	return Header{
-		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(data[2:]))),
-		Seed: binary.LittleEndian.Uint64(data[10:]),
-	}, nil
+	h.Check.Index = binary.LittleEndian.Uint64(data[headerBytesUnchecked:])
+	h.Check.Hash = binary.LittleEndian.Uint64(data[headerBytesUnchecked+8:])
+	return h, data[headerBytes:], nil
 }
 
 // HeaderBytes bounds what an entry holds besides its calls.

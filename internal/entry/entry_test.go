@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,11 +39,30 @@ func mustReadHex(t testing.TB, name string) []byte {
 	return data
 }
 
-// golden is what each golden file of an entry holds.
-var golden = map[string]struct {
+// entryForm is what a golden file of an entry holds.
+type entryForm struct {
 	header entry.Header
 	calls  []quorate.Call
-}{
+}
+
+// golden is what each golden file of an entry of this version holds.
+var golden = map[string]entryForm{
+	"checked.hex": {
+		entry.Header{Time: time.Unix(0, 1), Seed: 2, Check: entry.StateCheck{Index: 7, Hash: 0x3f}},
+		[]quorate.Call{{Name: "INC", Args: [][]byte{[]byte("hits"), []byte("5")}}},
+	},
+	"checks.hex": {
+		entry.Header{Time: time.Unix(0, -2), Seed: 0xfedcba9876543210, Check: entry.StateCheck{Index: 0x0102030405060708, Hash: 0xf123456789abcdef}},
+		[]quorate.Call{
+			{Name: "GET", ID: "id-1", Args: [][]byte{{}, nil, {0xff}}},
+			{Name: "INC", ID: "s#300", Settled: 299, Args: [][]byte{[]byte("k")}},
+		},
+	},
+	"unchecked.hex": {entry.Header{Time: time.Unix(0, 0)}, []quorate.Call{}},
+}
+
+// older is what each golden file of an entry of version 1 holds.
+var older = map[string]entryForm{
 	"example.hex": {
 		entry.Header{Time: time.Unix(0, 1), Seed: 2},
 		[]quorate.Call{{Name: "INC", Args: [][]byte{[]byte("hits"), []byte("5")}}},
@@ -71,11 +92,31 @@ func TestEntriesHaveTheBytesOfTheGoldenFiles(t *testing.T) {
 		if got := entry.Append(nil, want.header, want.calls); !bytes.Equal(got, data) {
 			t.Errorf("%s: encoded\n%x, golden is\n%x", name, got, data)
 		}
-		header, calls, err := entry.Decode(data)
-		if err != nil || !header.Time.Equal(want.header.Time) || header.Seed != want.header.Seed || !reflect.DeepEqual(calls, want.calls) {
-			t.Errorf("%s: decoded %v %+v %v, want %v %+v", name, header, calls, err, want.header, want.calls)
-		}
+		mustDecodeTo(t, name, want)
 	}
+}
+
+func TestEntriesOfVersionOneAreStillRead(t *testing.T) {
+	for name, want := range older {
+		mustDecodeTo(t, name, want)
+	}
+}
+
+func mustDecodeTo(t *testing.T, name string, want entryForm) {
+	t.Helper()
+	header, calls, err := entry.Decode(mustReadHex(t, name))
+	if err != nil || !sameHeader(header, want.header) || !reflect.DeepEqual(calls, want.calls) {
+		t.Errorf("%s: decoded %v %+v %v, want %v %+v", name, header, calls, err, want.header, want.calls)
+	}
+}
+
+func sameHeader(a, b entry.Header) bool {
+	return a.Time.Equal(b.Time) && a.Seed == b.Seed && a.Check == b.Check
+}
+
+// goldenNames is the golden files of entries of all versions.
+func goldenNames() []string {
+	return append(slices.Collect(maps.Keys(golden)), slices.Collect(maps.Keys(older))...)
 }
 
 func goldenReplies() []quorate.Reply {
@@ -155,11 +196,14 @@ func arbitraryCall() *rapid.Generator[quorate.Call] {
 
 func TestWhatIsEncodedDecodesToTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		header := entry.Header{Time: time.Unix(0, rapid.Int64().Draw(t, "time")), Seed: rapid.Uint64().Draw(t, "seed")}
+		header := entry.Header{
+			Time: time.Unix(0, rapid.Int64().Draw(t, "time")), Seed: rapid.Uint64().Draw(t, "seed"),
+			Check: entry.StateCheck{Index: rapid.Uint64().Draw(t, "index"), Hash: rapid.Uint64().Draw(t, "hash")},
+		}
 		calls := rapid.SliceOfN(arbitraryCall(), 0, 20).Draw(t, "calls")
 		data := entry.Append(nil, header, calls)
 		gotHeader, got, err := entry.Decode(data)
-		if err != nil || !gotHeader.Time.Equal(header.Time) || gotHeader.Seed != header.Seed || len(got) != len(calls) {
+		if err != nil || !sameHeader(gotHeader, header) || len(got) != len(calls) {
 			t.Fatalf("%v, header %v, %d calls of %d", err, gotHeader, len(got), len(calls))
 		}
 		bound := entry.HeaderBytes
@@ -318,7 +362,7 @@ func TestWhatANewerProgramWroteIsToldApart(t *testing.T) {
 	for name, change := range map[string]struct {
 		at int
 		to byte
-	}{"version": {0, 2}, "version 0": {0, 0}, "kind": {1, 2}, "flags": {19, 8}, "more flags": {19, 0x80}} {
+	}{"version": {0, 3}, "version 0": {0, 0}, "kind": {1, 99}, "flags": {35, 8}, "more flags": {35, 0x80}} {
 		newer := bytes.Clone(data)
 		newer[change.at] = change.to
 		if _, _, err := entry.Decode(newer); !errors.Is(err, entry.ErrNewer) {
@@ -336,7 +380,7 @@ func TestWhatANewerProgramWroteIsToldApart(t *testing.T) {
 }
 
 func TestWhatIsCutOrTooLongIsRefused(t *testing.T) {
-	for name := range golden {
+	for _, name := range goldenNames() {
 		data := mustReadHex(t, name)
 		for n := range len(data) {
 			if _, calls, err := entry.Decode(data[:n:n]); err == nil {

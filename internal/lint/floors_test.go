@@ -21,14 +21,16 @@ var floors = map[string]int{
 	"internal/deadline":  0,
 	"internal/resp":      0,
 
-	"kv":               1,
-	"httpapi":          1,
-	"internal/entry":   1,
-	"internal/load":    1,
-	"internal/logtime": 1,
-	"internal/memory":  1,
-	"internal/wal":     1,
-	"internal/peer":    1,
+	"kv":                  1,
+	"httpapi":             1,
+	"internal/entry":      1,
+	"internal/load":       1,
+	"internal/logtime":    1,
+	"internal/memory":     1,
+	"internal/wal":        1,
+	"internal/peer":       1,
+	"internal/repeat":     1,
+	"internal/vocabulary": 1,
 
 	"client":             2,
 	"respapi":            2,
@@ -126,9 +128,10 @@ var alone = []struct {
 	{path: "github.com/spf13", rooms: []string{"cli", "cmd/quorate"}},
 	{
 		path:  "github.com/cockroachdb/pebble",
-		rooms: []string{"internal/wal", "internal/store", "internal/consensus", "node"},
+		rooms: []string{"internal/wal", "internal/store", "internal/consensus", "node", "quoratetest"},
 		tests: true,
 	},
+	{path: "github.com/anishathalye/porcupine", rooms: []string{"quoratetest"}, tests: true},
 }
 
 // checkAlone finds imports of a technology outside the rooms that know it.

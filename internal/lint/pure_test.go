@@ -9,7 +9,7 @@ import (
 
 // deciding is the rooms that decide state. What they compute must be the same
 // on every node, so they know nothing but their arguments.
-var deciding = []string{".", "kv", "internal/entry", "internal/machine"}
+var deciding = []string{".", "kv", "internal/entry", "internal/vocabulary", "internal/machine"}
 
 // outside is what a room that decides state must not import: the machine, the
 // network, and random numbers that nobody can repeat.

@@ -21,7 +21,7 @@ func benchMachine(b testing.TB, limits machine.Limits) *machine.Machine {
 	log := slog.New(slog.DiscardHandler)
 	s, err := store.Open(store.Options{FS: vfs.Default, Dir: b.TempDir(), Log: log})
 	must(b, err)
-	m := machine.New(kv.Service, s, limits, log)
+	m := machine.New(machine.Config{Service: kv.Service, Store: s, Limits: limits, Log: log})
 	b.Cleanup(func() { must(b, m.Close()) })
 	return m
 }
@@ -29,7 +29,7 @@ func benchMachine(b testing.TB, limits machine.Limits) *machine.Machine {
 const callsEach = 64
 
 // benchEntries is entries of n calls each, to be applied over and over: an entry
-// is 18 bytes of a header, which hold its time, and its calls.
+// is a header, which holds its time, and its calls.
 func benchEntries(n int, call func(i int) quorate.Call) [][]byte {
 	const keys = 100_000
 	entries := make([][]byte, max(keys/n, 1))

@@ -9,7 +9,11 @@
 // one entry may write, answer, look at and forget is bounded by what stands in
 // it, never by time or memory: a bound that changes is another service.
 //
-// It does not know raft, and it does not wait for anything.
+// Before an entry is applied, the state is held against what the leader that
+// made it says of its own. Where they differ, whoever runs the machine is asked
+// whether it may go on.
+//
+// It does not know raft, and it does not wait for anything but that answer.
 package machine
 
 import (
@@ -32,7 +36,10 @@ type Machine struct {
 	service *quorate.Service
 	limits  Limits
 	log     *slog.Logger
+	apply   Apply
+	judge   func(Divergence) error
 	mark    watermark.Mark
+	trail   trail
 
 	// swap guards which store is the state. Readers hold it while they read;
 	// only a snapshot from another node takes it for writing.
@@ -44,8 +51,13 @@ type Machine struct {
 	// has looked yet. Only Apply and Swap touch it. Invariant: it changes what
 	// is read, and never what comes of it.
 	oldest []byte
+	// sameAt is the newest index at which the state was found to be that of a
+	// leader; 0 if it was not since the trail began. Only Apply and Swap touch it.
+	sameAt uint64
 	// room is what applying uses again and again. Only Apply touches it.
 	room room
+	// language is what this program knows and what all members know.
+	language language
 	// sooner is told when something ends sooner than was known.
 	sooner notice
 }
@@ -71,10 +83,33 @@ type Entry struct {
 	Data        []byte // made by entry.Append
 }
 
+// Config is what a machine works with.
+type Config struct {
+	Service *quorate.Service
+	// Store is the state. The machine closes it.
+	Store  *store.Store
+	Limits Limits
+	Log    *slog.Logger
+	// Apply runs each command. Nil is Operation.Apply; tests look over its
+	// shoulder.
+	Apply Apply
+	// Judge decides about a state that is not what that of a leader was: nil says
+	// that this node goes on, an error that it must not. Until it returns nothing
+	// is applied. Without Judge nothing is compared.
+	Judge func(Divergence) error
+}
+
+// Apply runs a command. Tx is a transaction on the state at that moment, as
+// quorate.NewTx makes it; another one can be made of the two. What it wrote is
+// dropped if there is an error.
+type Apply = func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
+
 // New makes the machine of a service over its state.
-func New(service *quorate.Service, s *store.Store, limits Limits, log *slog.Logger) *Machine {
-	m := &Machine{service: service, limits: limits, store: s, log: log}
-	m.mark.Advance(s.Meta().Index)
+func New(c Config) *Machine {
+	m := &Machine{service: c.Service, limits: c.Limits, store: c.Store, log: c.Log, apply: c.Apply, judge: c.Judge}
+	m.trail.begin(m.store.Meta())
+	m.language.learn(c.Service, c.Store)
+	m.mark.Advance(m.store.Meta().Index)
 	return m
 }
 
@@ -105,7 +140,8 @@ func (m *Machine) Flush() error {
 // Swap replaces the state by one that came as a snapshot from another node
 // and closes the old one. It waits until nobody reads the old one: queries
 // under way are answered, views of it fail from now on and must be closed.
-// Apply must not run meanwhile.
+// Apply must not run meanwhile. An error means that the state which came is not
+// to be used: the node must stop.
 func (m *Machine) Swap(s *store.Store) error {
 	// Nobody else writes m.store.
 	old := m.store
@@ -114,9 +150,12 @@ func (m *Machine) Swap(s *store.Store) error {
 	m.swap.Lock()
 	m.store, m.oldest = s, nil
 	m.swap.Unlock()
+	m.trail.begin(s.Meta())
+	m.sameAt = 0
+	m.language.unfit = m.language.take(m.service, s)
 	m.sooner.tell()
 	m.mark.Advance(s.Meta().Index)
-	return old.Close()
+	return errors.Join(m.language.unfit, old.Close())
 }
 
 // Close closes the state.
@@ -155,7 +194,10 @@ const (
 // that the state is not to be used any more: the node must stop.
 func (m *Machine) Apply(entries []Entry) ([][]quorate.Reply, error) {
 	replies := make([][]quorate.Reply, len(entries))
-	at := standing{meta: m.store.Meta(), oldest: m.oldest}
+	if err := m.Unfit(); err != nil {
+		return nil, err
+	}
+	at := standing{meta: m.store.Meta(), oldest: m.oldest, agreed: m.language.agreed.Load()}
 	batch := m.store.Begin()
 	defer m.room.letGo()
 	for i, e := range entries {
@@ -192,6 +234,9 @@ func (m *Machine) commit(batch *store.Batch, at standing) error {
 		m.sooner.tell()
 	}
 	m.oldest = at.oldest
+	if at.agreed != m.language.agreed.Load() {
+		m.language.set(at.agreed)
+	}
 	m.mark.Advance(at.meta.Index)
 	return nil
 }

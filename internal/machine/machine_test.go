@@ -305,7 +305,7 @@ func TestARememberedAnswerOfANewerProgramStopsTheNode(t *testing.T) {
 		must(t, batch.Commit(store.Meta{Index: 1, Remembered: 1}))
 		must(t, s.Flush())
 		must(t, s.Close())
-		c.machine = machine.New(service, c.open(t), machine.DefaultLimits, nil)
+		c.machine = machine.New(machine.Config{Service: service, Store: c.open(t), Limits: machine.DefaultLimits})
 		c.index = 1
 		e := c.entry(t, nil, []quorate.Call{{Name: "INC", Args: [][]byte{[]byte("a")}, ID: "x"}})
 		if _, err := c.machine.Apply([]machine.Entry{e}); !errors.Is(err, entry.ErrNewer) {

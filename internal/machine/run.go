@@ -1,19 +1,22 @@
 package machine
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/vocabulary"
 )
 
 // standing is where a state stands.
 type standing struct {
 	meta   store.Meta
 	oldest []byte // as in Machine
+	// agreed is what all members know. What it points to does not change.
+	agreed *vocabulary.Words
 }
 
 // run is one entry being applied.
@@ -27,6 +30,9 @@ type run struct {
 	// answered is the bytes of the replies so far.
 	answered int
 	replies  []quorate.Reply
+	// step is what comes of it, and last the operation that it is to name.
+	step step
+	last *quorate.Operation
 }
 
 // room is memory that one run after the other uses, so that a call allocates
@@ -55,8 +61,11 @@ func (r *room) letGo() {
 }
 
 func (r *run) apply() error {
-	header, err := r.calls.Open(r.entry.Data)
+	header, words, err := r.open()
 	if err != nil {
+		return err
+	}
+	if err := r.compare(header.Check); err != nil {
 		return err
 	}
 	count := r.calls.Left()
@@ -72,12 +81,21 @@ func (r *run) apply() error {
 	r.replies = make([]quorate.Reply, count)
 	for i := range r.replies {
 		r.at.Position, r.at.Seed = i, header.Seed+uint64(i)
+		before := r.batch.Bytes()
 		if r.replies[i], err = r.call(r.calls.Next()); err != nil {
 			return err
 		}
+		r.noteStep(before)
 		r.answered += replyBytes(&r.replies[i])
 	}
+	if words != nil {
+		if err := r.agree(words); err != nil {
+			return err
+		}
+	}
 	r.meta.Hash, r.meta.Endings = r.batch.EntryHash(), r.batch.Endings()
+	r.step.index, r.step.hash = r.meta.Index, r.meta.Hash
+	r.machine.trail.add(r.step, r.last)
 	return r.batch.Err()
 }
 
@@ -85,12 +103,9 @@ func (r *run) apply() error {
 // node.
 func (r *run) call(call *quorate.Call) (quorate.Reply, error) {
 	op, ok := r.lookup(call)
-	if !ok {
-		return quorate.Reply{}, fmt.Errorf("operation %.64q of service %s is %w",
-			call.Name, r.machine.service.Name(), entry.ErrNewer)
-	}
-	if op.Newer(call.Args) {
-		return quorate.Reply{}, fmt.Errorf("%d arguments of operation %s are %w", len(call.Args), call.Name, entry.ErrNewer)
+	if !ok || op.Newer(call.Args) {
+		what := cmp.Or(r.machine.language.own.Unknown(call), "this form of operation "+call.Name)
+		return quorate.Reply{}, newer(what, r.machine.service)
 	}
 	switch {
 	case call.ID != "":
@@ -125,12 +140,19 @@ func (r *run) perform(op *quorate.Operation, call *quorate.Call) quorate.Reply {
 // command runs one command. An error leaves no trace of it in the batch.
 func (r *run) command(op *quorate.Operation, call *quorate.Call) quorate.Reply {
 	r.tx.Reset(store.DataOf{Batch: r.batch}, r.moment())
-	value, err := op.Apply(&r.tx, call.Args)
+	value, err := r.operate(op, call.Args)
 	reply := r.machine.answer(op, r.meta.Index, value, err)
 	if reply.Err != nil {
 		r.batch.Undo()
 	}
 	return reply
+}
+
+func (r *run) operate(op *quorate.Operation, args [][]byte) (quorate.Value, error) {
+	if apply := r.machine.apply; apply != nil {
+		return apply(op, store.DataOf{Batch: r.batch}, r.at, &r.tx, args)
+	}
+	return op.Apply(&r.tx, args)
 }
 
 // moment is where in the log the call runs. Each call has a seed of its own.

@@ -315,13 +315,24 @@ type copied struct {
 	// index and time are those of the last entry made.
 	index uint64
 	time  time.Duration
+	// apply and judge are those of the machine from the next start on.
+	apply machine.Apply
+	judge func(machine.Divergence) error
 }
 
 func newCopy(t testing.TB, service *quorate.Service, limits machine.Limits) *copied {
 	t.Helper()
 	c := &copied{service: service, limits: limits, fs: vfs.NewCrashableMem(), dir: "state", log: new(bytes.Buffer)}
-	c.machine = machine.New(service, c.open(t), limits, slog.New(slog.NewTextHandler(c.log, nil)))
+	c.start(t)
 	return c
+}
+
+func (c *copied) start(t testing.TB) {
+	t.Helper()
+	c.machine = machine.New(machine.Config{
+		Service: c.service, Store: c.open(t), Limits: c.limits, Log: slog.New(slog.NewTextHandler(c.log, nil)),
+		Apply: c.apply, Judge: c.judge,
+	})
 }
 
 func (c *copied) options(dir string) store.Options {
@@ -341,7 +352,7 @@ func (c *copied) reopen(t testing.TB) {
 	after := c.fs.CrashClone(vfs.CrashCloneCfg{})
 	c.close(t)
 	c.fs = after
-	c.machine = machine.New(c.service, c.open(t), c.limits, slog.New(slog.NewTextHandler(c.log, nil)))
+	c.start(t)
 	c.index = c.machine.Meta().Index
 }
 
@@ -349,6 +360,12 @@ func (c *copied) move(t testing.TB) {
 	t.Helper()
 	stream, err := c.machine.View().Stream(1)
 	must(t, err)
+	c.receive(t, stream)
+}
+
+// receive replaces the state by one that comes from another copy, or this one.
+func (c *copied) receive(t testing.TB, stream *store.Stream) {
+	t.Helper()
 	c.dir += "+"
 	s, _, err := store.Receive(c.options(c.dir), 1, stream)
 	must(t, errors.Join(err, stream.Close()))

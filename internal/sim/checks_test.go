@@ -143,7 +143,9 @@ func (w *world) look(p *place, l *life) {
 		w.leaders[s.Term] = s.ID
 	}
 	hash, seen := w.hashes[s.AppliedIndex]
-	if !seen {
+	if drifted := p.drift.did(); drifted {
+		seen = false
+	} else if !seen {
 		w.hashes[s.AppliedIndex] = s.StateHash
 	}
 	w.mu.Unlock()
@@ -194,12 +196,13 @@ const recoverMax = 10 * time.Second
 func (w *world) recover() {
 	w.soothe()
 	w.jobs.Wait()
+	w.disarm()
 	began := w.now()
 	for _, p := range w.up() {
 		p.take(p.start)
 	}
 	for _, p := range w.up() {
-		for w.ctx.Err() == nil && !w.serves(p) {
+		for w.ctx.Err() == nil && !p.lost() && !w.serves(p) {
 			p.take(p.start)
 			if w.now()-began > recoverMax {
 				w.fail("progress", "%v after the last fault n%d takes no writes: %+v", recoverMax, p.index, w.stands())
@@ -209,6 +212,37 @@ func (w *world) recover() {
 		}
 	}
 	w.tally.recovered(w.now() - began)
+	w.settleVersions()
+}
+
+// settleVersions checks that all nodes take what the newer version alone knows,
+// once all of them have it. A member that is lost for ever has not said so.
+func (w *world) settleVersions() {
+	if !w.plan.mixed() || len(w.up()) < len(w.places) {
+		return
+	}
+	began := w.now()
+	for _, p := range w.places {
+		for w.ctx.Err() == nil && !w.knows(p) {
+			if w.now()-began > recoverMax {
+				w.fail("progress", "%v after all nodes have the newer version n%d does not take what it knows", recoverMax, p.index)
+				return
+			}
+			w.sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+// knows says that the node of a place answers an operation of the newer version.
+func (w *world) knows(p *place) bool {
+	l := p.running()
+	if l == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := quorate.Do(ctx, l.node, heldIn{Key: "nobody holds it"})
+	return err == nil
 }
 
 // serves says that a write through the node of a place is acknowledged.

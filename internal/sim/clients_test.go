@@ -207,7 +207,7 @@ func (c *client) draw() *operation {
 			o.Stale = between(r, time.Millisecond, 2*time.Second)
 		}
 	case n < l.Reads+(100-l.Reads)*4/10:
-		o.Name, o.By = "inc", token
+		o.Name, o.By, o.Noted = "inc", token, token%3 == 0 && c.world.plan.mixed()
 	case n < l.Reads+(100-l.Reads)*6/10:
 		o.Name, o.Put = "put", c.fresh(token)
 	case n < l.Reads+(100-l.Reads)*9/10:

@@ -84,6 +84,7 @@ func (w *world) strike(f fault, p *place, dice *rand.Rand) {
 // handOver lets a leader give leadership away. In one of two cases it hears
 // nobody any more once it has told its successor, and so does not learn that it
 // is deposed: an old leader that believes in itself as long as it may.
+// Not beside a drift: who is right can be decided while all are heard of.
 func (w *world) handOver(f fault, l *life, dice *rand.Rand) {
 	w.tally.fault(f.Kind)
 	w.jobs.Go(func() {
@@ -91,7 +92,7 @@ func (w *world) handOver(f fault, l *life, dice *rand.Rand) {
 		defer cancel()
 		l.node.HandOver(ctx)
 	})
-	if dice.IntN(2) == 0 {
+	if dice.IntN(2) == 0 || w.plan.Drift != nil {
 		return
 	}
 	told := w.plan.Links.Delay + time.Duration(dice.Int64N(int64(w.plan.Links.Delay)+int64(w.plan.Links.Jitter)+1))
@@ -255,8 +256,9 @@ func (w *world) endAll(f fault, dice *rand.Rand) {
 	}
 	rest(w.calm, f.For)
 	for _, p := range w.places {
+		wait := time.Duration(dice.Int64N(int64(time.Second)))
 		w.jobs.Go(func() {
-			rest(w.calm, time.Duration(dice.Int64N(int64(time.Second))))
+			rest(w.calm, wait)
 			p.take(p.start)
 		})
 	}

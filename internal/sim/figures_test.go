@@ -24,6 +24,7 @@ type tally struct {
 	aged     int           // reads that tolerated age and were answered
 	oldest   time.Duration // of their ages
 	ended    int           // leases that were seen to be gone
+	upgrades int           // of nodes to the newer version
 }
 
 func newTally() *tally { return &tally{faults: make(map[kind]int)} }
@@ -60,6 +61,13 @@ func (t *tally) leaseEnded() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended++
+}
+
+// upgrade notes that a node got the newer version.
+func (t *tally) upgrade() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.upgrades++
 }
 
 // count counts the operations of a history.
@@ -99,6 +107,7 @@ func (t *tally) add(one *tally) {
 	t.aged += one.aged
 	t.oldest = max(t.oldest, one.oldest)
 	t.ended += one.ended
+	t.upgrades += one.upgrades
 }
 
 // figures is everything in one line. took is the real time of all runs.
@@ -111,7 +120,7 @@ func (t *tally) figures(took time.Duration) string {
 		total += t.faults[k]
 		fmt.Fprintf(&faults, " %s %d", k, t.faults[k])
 	}
-	return fmt.Sprintf("figures: %d seeds, %.2f virtual hours, %d faults (%s), %d operations checked of %d (%d answered, %d unknown, %d not applied), %d stale reads up to %v old, %d leases that ended, %d looks at a node, slowest recovery %v, %.0f virtual seconds per real second (%v)",
+	return fmt.Sprintf("figures: %d seeds, %.2f virtual hours, %d faults (%s), %d operations checked of %d (%d answered, %d unknown, %d not applied), %d stale reads up to %v old, %d leases that ended, %d upgrades, %d looks at a node, slowest recovery %v, %.0f virtual seconds per real second (%v)",
 		t.runs, t.virtual.Hours(), total, strings.TrimSpace(faults.String()), t.checked, t.calls, t.answered, t.unknown, t.denied,
-		t.aged, t.oldest.Round(time.Millisecond), t.ended, t.looks, t.slowest, t.virtual.Seconds()/took.Seconds(), took.Round(100*time.Millisecond))
+		t.aged, t.oldest.Round(time.Millisecond), t.ended, t.upgrades, t.looks, t.slowest, t.virtual.Seconds()/took.Seconds(), took.Round(100*time.Millisecond))
 }

@@ -59,6 +59,7 @@ type operation struct {
 	Put    content        `json:",omitempty"` // of put and cas
 	Expect content        `json:",omitempty"` // of cas; empty is nothing
 	By     int64          `json:",omitempty"` // of inc
+	Noted  bool           `json:",omitempty"` // inc with an argument that the older version does not know
 	ID     quorate.CallID `json:",omitempty"`
 	Stale  time.Duration  `json:",omitempty"` // the age that a read tolerates
 	// Called and Returned are ticks of the history: the order in which
@@ -160,6 +161,9 @@ func callOf(o *operation) quorate.Call {
 	call, err := quorate.NewCall(operation)
 	if err != nil {
 		panic(err) // a mistake of the simulator
+	}
+	if o.Noted {
+		call.Args = append(call.Args, nil, []byte("a note"))
 	}
 	call.ID, call.Read = o.ID, quorate.Consistency(o.Stale)
 	return call

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/peer/memnet"
 	"github.com/quorate/quorate/node"
 )
@@ -36,12 +38,16 @@ type place struct {
 	image *vfs.MemFS
 	// lives counts the nodes that ran here.
 	lives int
+	// older says that the program here is the older version.
+	older bool
 	// out says why no node can run here any more; empty if one can.
 	out string
 	// formed says that its node was seen in a cluster.
 	formed bool
 	// checked is up to where the journal was compared with what is committed.
 	checked uint64
+	// drift is how its state came to differ from that of the others.
+	drift drift
 }
 
 // life is one incarnation of a node.
@@ -94,7 +100,7 @@ func (p *place) start() {
 		}
 	}
 	d.strange = func(err error) { w.fail("log", "n%d writes to its log %v", p.index, err) }
-	n, err := node.Start(service, w.config(p, d, l.host))
+	n, err := node.Start(p.program(), w.config(p, d, l.host))
 	if err != nil {
 		l.host.PowerOff()
 		if !d.faulted.Load() {
@@ -110,10 +116,37 @@ func (p *place) start() {
 	w.lives.Go(func() { p.watch(l) })
 }
 
+// program is what is started here.
+func (p *place) program() *quorate.Service {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.older {
+		return olderService
+	}
+	return service
+}
+
+// upgrade starts the node with the newer version.
+func (p *place) upgrade() {
+	p.take(func() {
+		p.closeNode(2 * time.Second)
+		p.mu.Lock()
+		p.older = false
+		p.mu.Unlock()
+		p.world.note("n%d gets the newer version", p.index)
+		p.world.tally.upgrade()
+		p.start()
+	})
+}
+
 // watch waits for the end of a node, which must have a reason.
 func (p *place) watch(l *life) {
 	<-l.node.Done()
 	if l.over.Load() || l.closing.Load() {
+		return
+	}
+	if errors.Is(l.node.Err(), node.ErrDiverged) {
+		p.diverged(l)
 		return
 	}
 	if !l.disk.faulted.Load() {

@@ -32,7 +32,21 @@ type plan struct {
 	Clocks          []clockPlan
 	Kinds           []kind
 	Faults          []fault
+	// Upgrades are the nodes that begin with the older version of the service.
+	Upgrades []upgrade
+	// Drift is when the state of a node changes beside the log; nil for never.
+	Drift *fault `json:",omitempty"`
 }
+
+// upgrade is a node that is started anew with the newer version, at the latest
+// when all faults end.
+type upgrade struct {
+	Node int
+	At   time.Duration
+}
+
+// mixed says that not all nodes begin with the newer version.
+func (p plan) mixed() bool { return len(p.Upgrades) > 0 }
 
 // load is what clients do.
 type load struct {
@@ -185,7 +199,21 @@ func newPlan(seed uint64) plan {
 	p.Clocks = newClocks(source(seed, "clocks"), p.Nodes)
 	p.Kinds = newKinds(source(seed, "kinds"), p.Nodes)
 	p.Faults = newFaults(source(seed, "faults"), p)
+	p.Upgrades = newUpgrades(source(seed, "upgrades"), p)
 	return p
+}
+
+// newUpgrades makes a cluster of two versions, one in three times.
+func newUpgrades(r *rand.Rand, p plan) (upgrades []upgrade) {
+	if r.IntN(3) > 0 {
+		return nil
+	}
+	for i := range p.Nodes {
+		if at := time.Duration(r.Int64N(int64(p.Safety) * 5 / 4)); r.IntN(4) > 0 {
+			upgrades = append(upgrades, upgrade{i, at})
+		}
+	}
+	return upgrades
 }
 
 func newLoad(r *rand.Rand) load {

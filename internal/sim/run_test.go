@@ -26,8 +26,11 @@ type result struct {
 // is checked for each.
 const answeredMean = 100
 
-// run runs one seed. A bubble that does not end is a failure too.
-func run(t *testing.T, seed uint64) (r result) {
+// run runs one seed.
+func run(t *testing.T, seed uint64) result { return runPlan(t, newPlan(seed)) }
+
+// runPlan runs one plan. A bubble that does not end is a failure too.
+func runPlan(t *testing.T, p plan) (r result) {
 	began := time.Now()
 	defer func() {
 		if failure := recover(); failure != nil {
@@ -36,7 +39,7 @@ func run(t *testing.T, seed uint64) (r result) {
 		r.world.tally.real = time.Since(began)
 	}()
 	synctest.Test(t, func(t *testing.T) {
-		r.world = newWorld(t, newPlan(seed))
+		r.world = newWorld(t, p)
 		r.world.live()
 	})
 	w := r.world
@@ -62,6 +65,13 @@ func (w *world) live() {
 	var watch, direct = make(chan struct{}), make(chan struct{})
 	go func() { defer close(watch); w.watch(watching) }()
 	go func() { defer close(direct); w.direct() }()
+	w.strikeDrift()
+	for _, u := range w.plan.Upgrades {
+		w.jobs.Go(func() {
+			rest(w.calm, u.At)
+			w.places[u.Node].upgrade()
+		})
+	}
 	c := &clients{world: w, ring: newKeyring(w.plan.Load), quit: quit}
 	c.start()
 	leases := &leasers{world: w, quit: quit}
@@ -72,6 +82,7 @@ func (w *world) live() {
 	end()
 	c.calls.Wait()
 	leases.calls.Wait()
+	w.checkDrift()
 	w.converge()
 	c.last()
 	blind()

@@ -11,16 +11,20 @@ import (
 
 // service is the kv service, and leases, on machines that are busy at times: a command on a
 // key that begins with slowKeys may take a while, another one on each node.
-var service = quorate.Define("kv",
+var service = quorate.Define("kv", append(shared, quorate.Write[notedInc]("INC"), quorate.Write[heldIn]("HELDIN"))...)
+
+// olderService is the version before it, with an operation and an argument less.
+var olderService = quorate.Define("kv", append(shared, quorate.Write[inc]("INC"))...)
+
+// shared is the operations that are the same in both.
+var shared = []quorate.Operation{
 	quorate.Write[put]("PUT"),
 	quorate.Read[kv.Get]("GET"),
 	quorate.Write[del]("DELETE"),
-	quorate.Write[inc]("INC"),
 	quorate.Write[cas]("CAS"),
 	quorate.Write[hold]("HOLD"),
 	quorate.Read[held]("HELD"),
-	quorate.Write[heldIn]("HELDIN"),
-)
+}
 
 // slowKeys is what a key begins with whose commands may take a while.
 const slowKeys = "slow."
@@ -63,6 +67,20 @@ func (c inc) Apply(tx *quorate.Tx) (int64, error) {
 	work(c.Key)
 	return kv.Inc(c).Apply(tx)
 }
+
+// notedInc is inc with a note, which means nothing.
+type notedInc struct {
+	Key  kv.Key
+	By   int64 `json:"value" default:"1"`
+	Text *bool
+	Note *string
+}
+
+func (c notedInc) plain() inc { return inc{c.Key, c.By, c.Text} }
+
+func (c notedInc) Check() error { return c.plain().Check() }
+
+func (c notedInc) Apply(tx *quorate.Tx) (int64, error) { return c.plain().Apply(tx) }
 
 func (c cas) Apply(tx *quorate.Tx) (quorate.Value, error) {
 	work(c.Key)

@@ -79,6 +79,9 @@ func newWorld(t *testing.T, p plan) *world {
 	for i := range p.Nodes {
 		w.places = append(w.places, newPlace(w, i))
 	}
+	for _, u := range p.Upgrades {
+		w.places[u.Node].older = true
+	}
 	w.link()
 	return w
 }
@@ -144,7 +147,10 @@ func (w *world) config(p *place, d *disk, h *memnet.Host) node.Config {
 		Dir: dataDir, Peer: addr(p.index), Join: join, Log: p.log(),
 		ElectionTimeout: w.plan.ElectionTimeout,
 		SnapshotEntries: w.plan.SnapshotEntries, TrailingEntries: max(1, w.plan.TrailingEntries),
-		Host: node.Host{FS: d, Listen: h.Listen, Dial: h.Dial, Now: p.clock.now, SegmentBytes: w.plan.SegmentBytes, LayerBytes: w.plan.LayerBytes},
+		Host: node.Host{
+			FS: d, Listen: h.Listen, Dial: h.Dial, Now: p.clock.now, SegmentBytes: w.plan.SegmentBytes, LayerBytes: w.plan.LayerBytes,
+			Apply: w.drifting(p),
+		},
 	}
 }
 

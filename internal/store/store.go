@@ -40,6 +40,7 @@ type Space byte
 
 // The spaces, in the order in which they stand.
 const (
+	Agreed     Space = 'a' // one key, which is empty: what all members know
 	Data       Space = 'd' // what commands write
 	Ends       Space = 'e' // key of Data -> when it ends
 	meta       Space = 'm' // where the state stands
@@ -50,7 +51,7 @@ const (
 )
 
 // spaces is all of them but meta.
-var spaces = [...]Space{Data, Ends, Queue, Remembered, Ages, Sessions}
+var spaces = [...]Space{Agreed, Data, Ends, Queue, Remembered, Ages, Sessions}
 
 // keyBytesMax bounds a key without its space.
 const keyBytesMax = quorate.KeyBytesMax + endBytes

@@ -129,3 +129,12 @@ func join(space Space, key []byte) []byte {
 	joined := make([]byte, 0, 1+len(key))
 	return append(append(joined, byte(space)), key...)
 }
+
+// Agreed is what stands in the space of that name; nil if nothing does.
+func (v *View) Agreed() []byte {
+	if v.Err() != nil {
+		return nil
+	}
+	words, _ := v.get(Agreed, nil)
+	return words
+}
