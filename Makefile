@@ -1,7 +1,7 @@
 # make check is all that CI runs; .ci/run is the one place that says what
 # that is, so that both are the same on every machine.
 
-.PHONY: check sim soak planted torture differ e2e bench strain
+.PHONY: check sim soak planted torture bank differ e2e bench strain
 
 HOURS ?= 8
 COMMANDS ?= 100000
@@ -26,6 +26,10 @@ planted:
 # `go test ./...` runs the same tests for some seconds.
 torture:
 	go test ./internal/torture -count=1 -torture=10m -timeout=30m -v
+
+# The bank of the examples under faults for a minute, held against a model.
+bank:
+	QUORATETEST_FOR=60s go test ./examples/bank -run Linearizable -count=1 -v
 
 # The same commands to a redis-server and to Quorate. Needs redis-server 7.0.
 differ:

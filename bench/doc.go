@@ -3,6 +3,7 @@
 //
 //	peers                Quorate beside etcd, dragonboat and Redis: the same work, one after the other
 //	strain               the limits of Quorate: many keys, memory, snapshots, restarts, overload
+//	counter              one small service written on four systems, for the table in docs/GUIDE.md
 //	internal/program     how both are called, where their data goes and how they end
 //	internal/cluster     starts the nodes of each system, and ends them
 //	internal/member      what runs inside a node that is a copy of the program which started it
