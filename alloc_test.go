@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
@@ -23,15 +24,15 @@ func TestCallsAreMadeWithoutAllocating(t *testing.T) {
 	look := quorate.Call{Name: "LOOK", Args: put.Args[:1]}
 	var tx quorate.Tx
 	for name, run := range map[string]func() error{
-		"check": func() error { _, err := service.Check(put); return err },
+		"check": func() error { _, err := quorate.Engine().Check(service, put); return err },
 		"apply": func() error {
-			tx.Reset(nowhere{}, quorate.Moment{Index: 1})
-			_, err := mustOperation(t, service, "PUT").Apply(&tx, put.Args)
+			quorate.Engine().ResetTx(&tx, nowhere{}, engine.Moment{Index: 1})
+			_, err := quorate.Engine().Apply(mustOperation(t, service, "PUT"), &tx, put.Args)
 			return err
 		},
 		"read": func() error {
-			tx.View.Reset(nowhere{}, quorate.Moment{Index: 1})
-			_, err := mustOperation(t, service, "LOOK").Read(&tx.View, look.Args)
+			quorate.Engine().ResetView(&tx.View, nowhere{}, engine.Moment{Index: 1})
+			_, err := quorate.Engine().Read(mustOperation(t, service, "LOOK"), &tx.View, look.Args)
 			return err
 		},
 	} {
@@ -56,7 +57,7 @@ type Put struct {
 func (p Put) Check() error { return nil }
 
 func (p Put) Apply(tx *quorate.Tx) (quorate.Value, error) {
-	tx.Set(append(tx.Room(len(p.Key)), p.Key...), append(tx.Room(len(p.Value.Text())), p.Value.Text()...))
+	tx.Set(append(quorate.Engine().Room(&tx.View, len(p.Key)), p.Key...), append(quorate.Engine().Room(&tx.View, len(p.Value.Text())), p.Value.Text()...))
 	return p.Value, nil
 }
 
@@ -64,7 +65,7 @@ func (p Put) Apply(tx *quorate.Tx) (quorate.Value, error) {
 type Look struct{ Key string }
 
 func (l Look) Read(view *quorate.View) (int64, error) {
-	_, found := view.Get(append(view.Room(len(l.Key)), l.Key...))
+	_, found := view.Get(append(quorate.Engine().Room(view, len(l.Key)), l.Key...))
 	if found {
 		return 1, nil
 	}

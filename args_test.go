@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 // All has a field of each form, and answers with its arguments.
@@ -41,7 +43,7 @@ var all = quorate.Define("all", quorate.Write[All]("ALL"))
 // mustOperation finds an operation by name.
 func mustOperation(t testing.TB, service *quorate.Service, name string) *quorate.Operation {
 	t.Helper()
-	op, ok := service.Lookup(quorate.Call{Name: name})
+	op, ok := quorate.Engine().Lookup(service, quorate.Call{Name: name})
 	if !ok {
 		t.Fatalf("there is no operation %s", name)
 	}
@@ -51,11 +53,11 @@ func mustOperation(t testing.TB, service *quorate.Service, name string) *quorate
 // mustFill makes the All that arguments stand for.
 func mustFill(t testing.TB, args [][]byte) All {
 	t.Helper()
-	op, err := all.Check(quorate.Call{Name: "ALL", Args: args})
+	op, err := quorate.Engine().Check(all, quorate.Call{Name: "ALL", Args: args})
 	if err != nil {
 		t.Fatalf("check %q: %v", args, err)
 	}
-	value, err := op.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), args)
+	value, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(memory.State{}, engine.Moment{}), args)
 	if err != nil {
 		t.Fatalf("apply %q: %v", args, err)
 	}
@@ -96,7 +98,7 @@ func FuzzArgs(f *testing.F) {
 	f.Add([]byte(`{"text":"\ud800\u`))
 	op := mustOperation(f, all, "ALL")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		args, err := op.ArgsFromJSON(body)
+		args, err := quorate.Engine().ArgsFromJSON(op, body)
 		if err != nil {
 			if quorate.CodeOf(err) != quorate.Invalid || quorate.OutcomeUnknown(err) || len(err.Error()) > 1000 {
 				t.Fatalf("%q: %v", body, err)
@@ -129,9 +131,9 @@ func FuzzArgs(f *testing.F) {
 func TestArgumentsHaveOneForm(t *testing.T) {
 	full := All{
 		Text: "t\x00", Raw: []byte("\xff"), Yes: true, Small: -128, Big: math.MinInt64, Count: math.MaxUint64,
-		Ratio: 1e21, Half: 0.1, Any: quorate.BytesValue("7"),
-		MaybeText: ptr(""), Maybe: ptr(int64(0)), MaybeAny: ptr(quorate.BytesValue("\x00")),
-		Preset: 0, Word: "", Rest: []quorate.Value{quorate.IntValue(-1), quorate.BytesValue("-01"), quorate.BytesValue("")},
+		Ratio: 1e21, Half: 0.1, Any: values.Bytes("7"),
+		MaybeText: ptr(""), Maybe: ptr(int64(0)), MaybeAny: ptr(values.Bytes("\x00")),
+		Preset: 0, Word: "", Rest: []quorate.Value{values.Int(-1), values.Bytes("-01"), values.Bytes("")},
 	}
 	want := []string{
 		"t\x00", "\xff", "1", "-128", "-9223372036854775808", "18446744073709551615", "1e+21", "0.10000000149011612",
@@ -152,11 +154,11 @@ func TestArgumentsHaveOneForm(t *testing.T) {
 
 func TestWhatIsLeftOutAtTheEndIsNoArgument(t *testing.T) {
 	op := mustOperation(t, all, "ALL")
-	args, err := op.ArgsFromJSON([]byte(`{` + required + `}`))
+	args, err := quorate.Engine().ArgsFromJSON(op, []byte(`{`+required+`}`))
 	if err != nil || len(args) != 9 {
 		t.Fatalf("%d arguments, %v", len(args), err)
 	}
-	args, err = op.ArgsFromJSON([]byte(`{` + required + `,"preset":3}`))
+	args, err = quorate.Engine().ArgsFromJSON(op, []byte(`{`+required+`,"preset":3}`))
 	if err != nil || len(args) != 13 || args[9] != nil || args[11] != nil || string(args[12]) != "3" {
 		t.Fatalf("arguments %q, %v", args, err)
 	}
@@ -174,7 +176,7 @@ func TestTextBecomesArguments(t *testing.T) {
 	for i := range text {
 		typed[i] = []byte(text[i])
 	}
-	args, err := op.ArgsFromText(typed)
+	args, err := quorate.Engine().ArgsFromText(op, typed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +186,7 @@ func TestTextBecomesArguments(t *testing.T) {
 		}
 	}
 	got := mustFill(t, args)
-	if got.Any.Kind() != quorate.Bytes || got.MaybeAny.Text() != "\x00" || got.Rest[0].Int() != 7 || got.Rest[1].Text() != "seven" {
+	if got.Any.Kind() != values.KindBytes || got.MaybeAny.Text() != "\x00" || got.Rest[0].Int() != 7 || got.Rest[1].Text() != "seven" {
 		t.Errorf("they stand for %+v", got)
 	}
 }
@@ -209,7 +211,7 @@ func TestTextThatDoesNotFitIsRefusedByName(t *testing.T) {
 		for i := range text {
 			typed[i] = []byte(text[i])
 		}
-		if _, err := op.ArgsFromText(typed); quorate.CodeOf(err) != quorate.Invalid || err.Error() != c.want {
+		if _, err := quorate.Engine().ArgsFromText(op, typed); quorate.CodeOf(err) != quorate.Invalid || err.Error() != c.want {
 			t.Errorf("%q: %v, want %s", c.text, err, c.want)
 		}
 	}
@@ -242,7 +244,7 @@ func TestJSONThatDoesNotFitIsRefusedByName(t *testing.T) {
 			}
 		}
 		body := "{" + strings.Join(append(others, field), ",") + "}"
-		if _, err := op.ArgsFromJSON([]byte(body)); quorate.CodeOf(err) != quorate.Invalid || !strings.HasPrefix(err.Error(), want) {
+		if _, err := quorate.Engine().ArgsFromJSON(op, []byte(body)); quorate.CodeOf(err) != quorate.Invalid || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", body, err, want)
 		}
 	}
@@ -256,7 +258,7 @@ func TestNamesInMessagesAreCut(t *testing.T) {
 		`{"` + long + `":1,"` + long + `":2}`,
 		strings.Replace(`{`+required+`}`, `"big":1`, `"big":`+strings.Repeat("9", 1<<20), 1),
 	} {
-		if _, err := op.ArgsFromJSON([]byte(body)); err == nil || len(err.Error()) > 1000 {
+		if _, err := quorate.Engine().ArgsFromJSON(op, []byte(body)); err == nil || len(err.Error()) > 1000 {
 			t.Errorf("the message has %d bytes", len(fmt.Sprint(err)))
 		}
 	}
@@ -264,11 +266,11 @@ func TestNamesInMessagesAreCut(t *testing.T) {
 
 // A Value would not keep another kind on its way, so that it is not sent.
 func TestArgumentOfAKindWithoutFormIsRefused(t *testing.T) {
-	for _, v := range []quorate.Value{{}, quorate.BoolValue(true), quorate.UintValue(1), quorate.FloatValue(1), quorate.ListValue()} {
+	for _, v := range []quorate.Value{{}, values.Bool(true), values.Uint(1), values.Float(1), values.List()} {
 		for _, operation := range []All{
 			{Any: v},
-			{Any: quorate.IntValue(1), MaybeAny: &v},
-			{Any: quorate.IntValue(1), Rest: []quorate.Value{v}},
+			{Any: values.Int(1), MaybeAny: &v},
+			{Any: values.Int(1), Rest: []quorate.Value{v}},
 		} {
 			_, err := quorate.NewCall(operation)
 			if quorate.CodeOf(err) != quorate.Invalid || !strings.Contains(err.Error(), "is a Value of kind "+v.Kind().String()) {
@@ -295,10 +297,10 @@ func (g Greet) Read(*quorate.View) (Name, error) { return g.Who, nil }
 
 func TestTypeCanHaveAFormOfItsOwnInJSON(t *testing.T) {
 	greet := mustOperation(t, quorate.Define("greet", quorate.Read[Greet]("GREET")), "GREET")
-	if args, err := greet.ArgsFromJSON([]byte(`{"who":"ann"}`)); err != nil || len(args) != 1 || string(args[0]) != "Ann" {
+	if args, err := quorate.Engine().ArgsFromJSON(greet, []byte(`{"who":"ann"}`)); err != nil || len(args) != 1 || string(args[0]) != "Ann" {
 		t.Errorf("ann became %q, %v", args, err)
 	}
-	if _, err := greet.ArgsFromJSON([]byte(`{"who":"bob"}`)); quorate.CodeOf(err) != quorate.Invalid || err.Error() != `field "who" is not ann` {
+	if _, err := quorate.Engine().ArgsFromJSON(greet, []byte(`{"who":"bob"}`)); quorate.CodeOf(err) != quorate.Invalid || err.Error() != `field "who" is not ann` {
 		t.Errorf("bob: %v", err)
 	}
 }
@@ -326,12 +328,12 @@ func TestSpaceInJSONMeansNothing(t *testing.T) {
 	for _, body := range []string{
 		`{"of":[1,2]}`, " \t\r\n{ \"of\" : [ 1 , 2 ] } \n", "{\n\t\"of\":\n[1,\r\n2]\n}",
 	} {
-		if args, err := op.ArgsFromJSON([]byte(body)); err != nil || fmt.Sprintf("%s", args) != "[1 2]" {
+		if args, err := quorate.Engine().ArgsFromJSON(op, []byte(body)); err != nil || fmt.Sprintf("%s", args) != "[1 2]" {
 			t.Errorf("%q: %s %v", body, args, err)
 		}
 	}
 	for _, body := range []string{"\u00a0{\"of\":[1]}", "{\"of\":[1]}\v", "{\"of\" [1]}", "{,}", "{\"of\":[1]},"} {
-		if args, err := op.ArgsFromJSON([]byte(body)); quorate.CodeOf(err) != quorate.Invalid {
+		if args, err := quorate.Engine().ArgsFromJSON(op, []byte(body)); quorate.CodeOf(err) != quorate.Invalid {
 			t.Errorf("%q: %s %v", body, args, err)
 		}
 	}

@@ -27,7 +27,7 @@ const (
 // From bounds to key and what is behind it.
 func From[K any](key K) Bound[K] { return Bound[K]{kind: boundFrom, key: key} }
 
-// After bounds to what is behind key, as for the page after the one it ended.
+// After bounds to what is behind key, as for the next page.
 func After[K any](key K) Bound[K] { return Bound[K]{kind: boundAfter, key: key} }
 
 // Below bounds to what is before key.
@@ -36,8 +36,7 @@ func Below[K any](key K) Bound[K] { return Bound[K]{kind: boundBelow, key: key} 
 // Prefix bounds to the keys that begin with prefix.
 func Prefix[K ~string | ~[]byte](prefix K) Bound[K] { return Bound[K]{kind: boundPrefix, key: prefix} }
 
-// Leading bounds to the keys whose first fields are those of key, a struct. It is
-// told how many of them: a field that is zero may be meant as well.
+// Leading bounds to the keys whose first so many fields are those of key.
 func Leading[K any](key K, fields int) Bound[K] {
 	return Bound[K]{kind: boundLeading, key: key, fields: fields}
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
@@ -74,7 +75,7 @@ func TestRangeHoldsWhatAllBoundsHold(t *testing.T) {
 		}
 		mustHold(t, keysOf(table, &tx.View, boundsOf(bounds)...), keys, bounds)
 		var counted []string
-		for key := range counters.Range(&tx.View, boundsOf(bounds)...) {
+		for key := range counters.Range(tx, boundsOf(bounds)...) {
 			counted = append(counted, key)
 		}
 		mustHold(t, counted, keys, bounds)
@@ -174,7 +175,7 @@ func TestPagesShowEveryKeyOnce(t *testing.T) {
 		)
 		for len(got) <= len(want) {
 			page := 0
-			for key := range table.Range(&tx.View, quorate.Prefix("a/"), after) {
+			for key := range table.Range(tx, quorate.Prefix("a/"), after) {
 				got, after = append(got, key), quorate.After(key)
 				if page++; page == size {
 					break
@@ -198,7 +199,7 @@ func TestRangeReadsNoFurtherThanItIsAsked(t *testing.T) {
 	state := memory.State{"\xfft\x00c": {Value: "damaged"}}
 	table.Put(onState(state), "a", 1)
 	table.Put(onState(state), "b", 2)
-	view := quorate.NewView(state, quorate.Moment{Visits: &visits})
+	view := quorate.Engine().NewView(state, engine.Moment{Visits: &visits})
 	sum := 0
 	for _, n := range table.Range(view) {
 		if sum += n; sum == 3 {
@@ -219,8 +220,8 @@ func TestTableChangesWhileItIsRead(t *testing.T) {
 		table.Put(tx, key, i+1)
 	}
 	var got []string
-	for key, n := range table.Range(&tx.View) {
-		for inner, m := range table.Range(&tx.View, quorate.After(key)) {
+	for key, n := range table.Range(tx) {
+		for inner, m := range table.Range(tx, quorate.After(key)) {
 			got = append(got, fmt.Sprintf("%s%d%s%d", key, n, inner, m))
 			table.Put(tx, inner, 10*m)
 		}

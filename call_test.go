@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 func TestTypeIsFoundUnderAnotherName(t *testing.T) {
@@ -47,13 +48,13 @@ func TestDoTellsWhatTheExecutorAnswered(t *testing.T) {
 		code    quorate.Code
 		unknown bool
 	}{
-		{"a value", []quorate.Reply{{Value: quorate.IntValue(3)}}, 3, "", false},
+		{"a value", []quorate.Reply{{Value: values.Int(3)}}, 3, "", false},
 		{"nothing", []quorate.Reply{{}}, 0, "", false},
 		{"an error", []quorate.Reply{{Err: refusal}}, 0, "sold_out", false},
 		{"a foreign error", []quorate.Reply{{Err: errors.New("broken pipe")}}, 0, quorate.Internal, true},
 		{"no reply", nil, 0, quorate.Internal, true},
 		{"two replies", make([]quorate.Reply, 2), 0, quorate.Internal, true},
-		{"a value of another kind", []quorate.Reply{{Value: quorate.BytesValue("3")}}, 0, quorate.Internal, true},
+		{"a value of another kind", []quorate.Reply{{Value: values.Bytes("3")}}, 0, quorate.Internal, true},
 	} {
 		on := memory.Func(func(context.Context, []quorate.Call) []quorate.Reply { return c.replies })
 		n, err := quorate.Do(t.Context(), on, Add{Key: "k"})
@@ -93,8 +94,8 @@ func ids(calls []quorate.Call) (list []quorate.CallID) {
 func TestStaleSaysHowOld(t *testing.T) {
 	on := memory.New(small)
 	calls := []quorate.Call{{Name: "SUM"}, {Name: "SUM"}}
-	for age, want := range map[time.Duration]quorate.Consistency{
-		time.Second: quorate.Consistency(time.Second), 0: 1, -time.Second: 1,
+	for age, want := range map[time.Duration]time.Duration{
+		time.Second: time.Duration(time.Second), 0: 1, -time.Second: 1,
 	} {
 		on.Calls = nil
 		quorate.Stale(on, age).Execute(t.Context(), calls)

@@ -45,7 +45,7 @@ const countersVersion = 1
 // Counters is a table of integers by name.
 type Counters struct{ prefix string }
 
-// NewCounters makes counters. See NewTable; a Table of the same name is another.
+// NewCounters makes counters; see NewTable, whose names are others.
 func NewCounters(name string) Counters {
 	prefix, err := tablePrefix(countersTag, name)
 	if err != nil {
@@ -57,8 +57,7 @@ func NewCounters(name string) Counters {
 // name is that of the counters, for messages.
 func (c Counters) name() string { return c.prefix[len(countersTag) : len(c.prefix)-1] }
 
-// Add adds n to a counter, which begins at 0, and returns the sum. An error is of
-// code Overflow, and the counter is as it was.
+// Add adds n to a counter, which begins at 0, or fails with Overflow.
 func (c Counters) Add(tx *Tx, key string, n int64) (int64, error) {
 	place := c.place(&tx.View, key)
 	was := c.at(&tx.View, place)
@@ -66,18 +65,21 @@ func (c Counters) Add(tx *Tx, key string, n int64) (int64, error) {
 	if (sum > was) != (n > 0) {
 		return 0, Errorf(Overflow, "%.64q of counters %s is %d: adding %d does not fit 64 bits", key, c.name(), was, n)
 	}
-	tx.Set(place, binary.AppendVarint(append(tx.Room(1+binary.MaxVarintLen64), countersVersion), sum))
+	tx.Set(place, binary.AppendVarint(append(tx.makeRoom(1+binary.MaxVarintLen64), countersVersion), sum))
 	return sum, nil
 }
 
-// Value is a counter; 0 if it is not there. A command gives &tx.View.
-func (c Counters) Value(view *View, key string) int64 { return c.at(view, c.place(view, key)) }
+// Value is a counter; 0 if it is not there.
+func (c Counters) Value(from Reader, key string) int64 {
+	view := from.view()
+	return c.at(view, c.place(view, key))
+}
 
 // Delete removes a counter.
 func (c Counters) Delete(tx *Tx, key string) { tx.Delete(c.place(&tx.View, key)) }
 
 // Range yields the counters within all bounds in order of their keys.
-func (c Counters) Range(view *View, bounds ...Bound[string]) iter.Seq2[string, int64] {
+func (c Counters) Range(from Reader, bounds ...Bound[string]) iter.Seq2[string, int64] {
 	c.mustBeMade()
 	within := spanOf(c.prefix)
 	for _, b := range bounds {
@@ -85,7 +87,7 @@ func (c Counters) Range(view *View, bounds ...Bound[string]) iter.Seq2[string, i
 		within.narrow(b.kind, []byte(c.prefix+b.key))
 	}
 	return func(yield func(string, int64) bool) {
-		for place, stored := range within.scan(view) {
+		for place, stored := range within.scan(from.view()) {
 			if !yield(string(place[len(c.prefix):]), c.decode(place, stored)) {
 				return
 			}
@@ -96,7 +98,7 @@ func (c Counters) Range(view *View, bounds ...Bound[string]) iter.Seq2[string, i
 // place is the key of the state under which a counter stands.
 func (c Counters) place(view *View, key string) []byte {
 	c.mustBeMade()
-	return append(append(view.Room(len(c.prefix)+len(key)), c.prefix...), key...)
+	return append(append(view.makeRoom(len(c.prefix)+len(key)), c.prefix...), key...)
 }
 
 func (c Counters) mustBeMade() {

@@ -3,39 +3,28 @@ package quorate
 import (
 	"reflect"
 	"strings"
+
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
-// OperationOption says more about an operation of Write or Read.
-type OperationOption func(*Operation)
-
-// Doc says in sentences what an operation does and gives. The first stands
-// alone in lists. What a field is for stands in its tag: `doc:"which queue"`.
-func Doc(text string) OperationOption {
+// Doc says what an operation does. The tag doc:"…" says it of a field.
+func Doc(text string) func(*Operation) {
 	return func(o *Operation) { o.doc = strings.TrimSpace(text) }
-}
-
-// Argument is one argument of an operation, as a person is told of it.
-type Argument struct {
-	Name     string       // in JSON
-	Type     reflect.Type // of the value, or of each one of a List
-	Optional bool         // it may be left out
-	List     bool         // it takes all arguments that remain
-	Default  Value        // what it is where it is left out; None if nothing
-	Doc      string       // the tag of its field
 }
 
 // Doc is what Doc said of the operation, or empty.
 func (o *Operation) Doc() string { return o.doc }
 
-// Arguments is the arguments in their order. TXN has none of this form.
-func (o *Operation) Arguments() []Argument { return o.binds.arguments() }
+// argument is one argument, as a person is told of it.
+type argument = engine.Argument[Value]
 
 // arguments tells of the fields.
-func (s *shape) arguments() []Argument {
-	list := make([]Argument, len(s.fields))
+func (s *shape) arguments() []argument {
+	list := make([]argument, len(s.fields))
 	for i := range s.fields {
 		f := &s.fields[i]
-		list[i] = Argument{Name: f.name, Type: f.kind, Optional: f.optional, List: f.rest, Default: f.value(), Doc: f.doc}
+		list[i] = argument{Name: f.name, Type: f.kind, Optional: f.optional, List: f.rest, Default: f.value(), Doc: f.doc}
 	}
 	return list
 }
@@ -49,7 +38,7 @@ func (f *field) value() Value {
 	if err := f.form.parse(placeOf(at), f.preset, new(texts)); err != nil {
 		return Value{} // the form has made it itself
 	}
-	v, err := valueOf(at)
+	v, err := values.Of(at.Interface())
 	if err != nil {
 		return Value{} // whatever is an argument has a form as a result
 	}

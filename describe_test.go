@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 // Take is a command as a user writes one.
@@ -44,25 +46,25 @@ func TestOperationTellsOfItsArguments(t *testing.T) {
 		t.Errorf("the doc is %q", op.Doc())
 	}
 	text, number, value := reflect.TypeFor[string](), reflect.TypeFor[int64](), reflect.TypeFor[quorate.Value]()
-	want := []quorate.Argument{
+	want := []engine.Argument[quorate.Value]{
 		{Name: "queue", Type: text, Doc: "which queue"},
-		{Name: "count", Type: number, Optional: true, Default: quorate.IntValue(2), Doc: "how many"},
+		{Name: "count", Type: number, Optional: true, Default: values.Int(2), Doc: "how many"},
 		{Name: "why", Type: text, Optional: true},
 		{Name: "tags", Type: value, List: true},
 	}
-	if got := op.Arguments(); !reflect.DeepEqual(got, want) {
+	if got := quorate.Engine().Arguments(op); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	txn := mustOperation(t, takes, "TXN")
-	if txn.Arguments() != nil || !strings.HasPrefix(txn.Doc(), "Run several calls as one, if conditions hold. ") {
-		t.Errorf("of a transaction it tells %+v: %s", txn.Arguments(), txn.Doc())
+	if quorate.Engine().Arguments(txn) != nil || !strings.HasPrefix(txn.Doc(), "Run several calls as one, if conditions hold. ") {
+		t.Errorf("of a transaction it tells %+v: %s", quorate.Engine().Arguments(txn), txn.Doc())
 	}
 }
 
 func TestDefaultsAreValuesOfTheirType(t *testing.T) {
 	op := mustOperation(t, quorate.Define("presets", quorate.Write[presets]("PRESETS")), "PRESETS")
 	var got []string
-	for _, a := range op.Arguments() {
+	for _, a := range quorate.Engine().Arguments(op) {
 		got = append(got, fmt.Sprintf("%s %s", a.Default.Kind(), a.Default))
 	}
 	want := "[bool true unsigned integer 3 float 0.5 string 7 integer 7 string x none ]"
@@ -86,7 +88,7 @@ func (presets) Apply(*quorate.Tx) (bool, error) { return true, nil }
 // The doors prove the schemas against what they take; here is what they look
 // like.
 func TestSchemasAreInTheOrderOfTheFields(t *testing.T) {
-	arguments, result := mustOperation(t, takes, "TAKE").Schema()
+	arguments, result := quorate.Engine().Schema(mustOperation(t, takes, "TAKE"))
 	const (
 		base64 = `{"type":"object","properties":{"base64":{"type":"string","contentEncoding":"base64","pattern":"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?$"}},"required":["base64"],"additionalProperties":false}`
 		number = `"minimum":-9223372036854775808,"maximum":9223372036854775807`
@@ -106,7 +108,7 @@ func TestSchemasAreInTheOrderOfTheFields(t *testing.T) {
 	}
 	for _, service := range []*quorate.Service{takes, all} {
 		for _, op := range service.Operations() {
-			arguments, result := op.Schema()
+			arguments, result := quorate.Engine().Schema(&op)
 			if !json.Valid(arguments) || !json.Valid(result) {
 				t.Errorf("%s: no JSON:\n%s\n%s", op.Name(), arguments, result)
 			}
@@ -126,9 +128,9 @@ func TestErrorsNameTheFieldThatIsWrong(t *testing.T) {
 		return on.Execute(t.Context(), []quorate.Call{call})[0].Err
 	}
 	fromJSON := func(op *quorate.Operation, body string) error {
-		args, err := op.ArgsFromJSON([]byte(body))
+		args, err := quorate.Engine().ArgsFromJSON(op, []byte(body))
 		if err == nil {
-			_, err = takes.Check(quorate.Call{Name: op.Name(), Args: args})
+			_, err = quorate.Engine().Check(takes, quorate.Call{Name: op.Name(), Args: args})
 		}
 		return err
 	}
@@ -137,7 +139,7 @@ func TestErrorsNameTheFieldThatIsWrong(t *testing.T) {
 		for _, word := range text {
 			words = append(words, []byte(word))
 		}
-		_, err := op.ArgsFromText(words)
+		_, err := quorate.Engine().ArgsFromText(op, words)
 		return err
 	}
 	for want, errs := range map[string][]error{
@@ -171,11 +173,11 @@ func TestErrorsNameTheFieldThatIsWrong(t *testing.T) {
 
 func TestTextThatIsNilIsLeftOut(t *testing.T) {
 	op := mustOperation(t, takes, "TAKE")
-	args, err := op.ArgsFromText([][]byte{[]byte("a"), nil, {}, nil})
+	args, err := quorate.Engine().ArgsFromText(op, [][]byte{[]byte("a"), nil, {}, nil})
 	if want := [][]byte{[]byte("a"), nil, {}}; err != nil || !sameArgs(args, want) {
 		t.Errorf("%q: %v, want %q", args, err, want)
 	}
-	if args, err = op.ArgsFromText([][]byte{nil, nil}); err != nil || len(args) != 0 {
+	if args, err = quorate.Engine().ArgsFromText(op, [][]byte{nil, nil}); err != nil || len(args) != 0 {
 		t.Errorf("%q: %v", args, err)
 	}
 }

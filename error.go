@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// Code says to a machine what went wrong. A command may use codes of its own;
-// those below have a meaning that every door translates.
+// Code says to a machine what went wrong. A command may use codes of its own.
 type Code string
 
 // The codes that doors translate.
@@ -32,11 +31,8 @@ type Outcome uint8
 
 // The two outcomes of a failed call. They are never given one for the other.
 const (
-	// NotApplied is sure: the call did not and will not change the state.
-	NotApplied Outcome = iota
-	// Unknown is everything else: the call may have taken effect, or may
-	// still do so.
-	Unknown
+	NotApplied Outcome = iota // surely: the call did not and will not change the state
+	Unknown                   // all else: it may have taken effect, or may still do so
 )
 
 // String is the word that doors show: not_applied or unknown.
@@ -47,27 +43,21 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Error is why a call failed. It is the only type of error in a Reply.
+// Error is why a call failed, the only type of error in a Reply.
 type Error struct {
 	Code    Code
 	Message string // a sentence for people
 	Outcome Outcome
-	// Leader is the peer address of the node that can serve the call, if
-	// this one cannot and knows of another.
-	Leader string
-	// Value is what the state holds instead, for instance in a Conflict.
-	Value Value
-	// Field is the argument that is wrong, as JSON names it, where one is. It is
-	// of an error before the log and does not travel to another node.
-	Field string
+	Leader  string // peer address of the node that can serve the call, if another can
+	Value   Value  // what the state holds instead, for instance in a Conflict
+	Field   string // the argument that is wrong, as JSON names it, if the call was refused here
 
 	// cause stays on this node: it is not replicated and not sent.
 	cause error
 }
 
-// Errorf makes an error with a code. Returned by a command it is the answer
-// to the caller, on every node the same: its text must not hold anything that
-// differs from node to node.
+// Errorf makes an error with a code. One that a command returns is its answer, on every
+// node the same.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -102,8 +92,7 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-// Unwrap is what caused the error on this node, such as the panic of a
-// command with its stack. It never crosses to another node.
+// Unwrap is what caused the error on this node, such as a panic.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is(err, &Error{Code: c}) true for every error of code c.
@@ -112,8 +101,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Message == "" && t.Code == e.Code
 }
 
-// CodeOf is the code of err: empty for nil, Internal for an error that
-// carries none.
+// CodeOf is the code of err: empty for nil, Internal if it carries none.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -124,8 +112,7 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// OutcomeUnknown says that a call which failed with err may have taken
-// effect. It is true for any error that does not surely say otherwise.
+// OutcomeUnknown says that a call which failed with err may have taken effect.
 func OutcomeUnknown(err error) bool {
 	if err == nil {
 		return false

@@ -21,10 +21,10 @@ func ExampleDoc() {
 		quorate.Write[Pick]("PICK", quorate.Doc("Hand out the next tickets of a queue.")))
 	operation := &service.Operations()[0]
 	fmt.Println(operation.Name(), operation.Doc())
-	for _, argument := range operation.Arguments() {
+	for _, argument := range quorate.Engine().Arguments(operation) {
 		fmt.Printf("%s: %s, optional %v\n", argument.Name, argument.Doc, argument.Optional)
 	}
-	_, result := operation.Schema()
+	_, result := quorate.Engine().Schema(operation)
 	fmt.Println(string(result))
 	// Output:
 	// PICK Hand out the next tickets of a queue.

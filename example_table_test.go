@@ -26,7 +26,7 @@ type Buy struct {
 
 // Apply implements quorate.Command.
 func (b Buy) Apply(tx *quorate.Tx) (int, error) {
-	row, _ := titles.Get(&tx.View, b.ISBN) // of zeros, if it is new
+	row, _ := titles.Get(tx, b.ISBN) // of zeros, if it is new
 	row.Name, row.Left = b.Name, row.Left+b.Copies
 	titles.Put(tx, b.ISBN, row)
 	return row.Left, nil
@@ -37,7 +37,7 @@ type Lend struct{ ISBN string }
 
 // Apply implements quorate.Command.
 func (l Lend) Apply(tx *quorate.Tx) (int, error) {
-	row, found := titles.Get(&tx.View, l.ISBN)
+	row, found := titles.Get(tx, l.ISBN)
 	if !found {
 		return 0, quorate.Errorf(quorate.NotFound, "there is no book %s", l.ISBN)
 	}

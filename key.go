@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/quorate/quorate/internal/jsonform"
 )
 
 // A key of a table is bytes that are in the order of the keys, field by field:
@@ -99,7 +101,7 @@ func keyPartsOf(t reflect.Type, last bool) (keyParts, error) {
 	for i := range parts {
 		f := t.Field(i)
 		form, err := keyFormOf(f.Type, last && i == len(parts)-1)
-		if _, ok := fieldName(f); !ok {
+		if _, ok := jsonform.FieldName(f); !ok {
 			err = errors.New("it is not exported, or left out by its tag: keys that differ in it would be the same")
 		}
 		if err != nil {

@@ -15,12 +15,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
 // onState is a transaction on a state in memory, of no service.
 func onState(state memory.State) *quorate.Tx {
-	return quorate.NewTx(state, quorate.Moment{Index: 1, Time: time.Unix(1000, 0)})
+	return quorate.Engine().NewTx(state, engine.Moment{Index: 1, Time: time.Unix(1000, 0)})
 }
 
 // stored is what a table writes for one row.
@@ -124,7 +125,7 @@ func TestKeysAreInTheOrderOfTheirBytes(t *testing.T) {
 		}
 		state := memory.State{}
 		table.Put(onState(state), a, true)
-		keys := keysOf(table, quorate.NewView(state, quorate.Moment{}))
+		keys := keysOf(table, quorate.Engine().NewView(state, engine.Moment{}))
 		if len(keys) != 1 || compareWide(keys[0], a) != 0 {
 			t.Fatalf("%+v comes back from %x as %+v", a, placeA, keys)
 		}
@@ -146,7 +147,7 @@ func mustSort[K any](t *testing.T, keys ...K) {
 	for _, key := range slices.Backward(keys) {
 		table.Put(onState(state), key, true)
 	}
-	if got := keysOf(table, quorate.NewView(state, quorate.Moment{})); !reflect.DeepEqual(got, keys) {
+	if got := keysOf(table, quorate.Engine().NewView(state, engine.Moment{})); !reflect.DeepEqual(got, keys) {
 		t.Errorf("the keys are in the order\n%v, want\n%v", got, keys)
 	}
 }
@@ -190,7 +191,7 @@ func mustRefuseKeys[K any](t *testing.T, keys ...string) {
 	t.Helper()
 	table := quorate.NewTable[K, bool]("t")
 	for _, key := range keys {
-		view := quorate.NewView(memory.State{"\xfft\x00" + key: {Value: "\x01"}}, quorate.Moment{})
+		view := quorate.Engine().NewView(memory.State{"\xfft\x00" + key: {Value: "\x01"}}, engine.Moment{})
 		got, refusal := panicking(func() []K { return keysOf(table, view) })
 		want := fmt.Sprintf("quorate: key %q of table t is not a %s: it is damaged, or of a table with other keys", key, reflect.TypeFor[K]())
 		if refusal != want {
@@ -227,7 +228,7 @@ func FuzzKeys(f *testing.F) {
 func mustReadOrRefuse[K any](t *testing.T, table quorate.Table[K, bool], key []byte) {
 	t.Helper()
 	place := "\xffw\x00" + string(key)
-	view := quorate.NewView(memory.State{place: {Value: "\x01"}}, quorate.Moment{})
+	view := quorate.Engine().NewView(memory.State{place: {Value: "\x01"}}, engine.Moment{})
 	keys, refusal := panicking(func() []K { return keysOf(table, view) })
 	if refusal != "" {
 		if !strings.HasPrefix(refusal, "quorate: key ") || !strings.HasSuffix(refusal, "it is damaged, or of a table with other keys") {

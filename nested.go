@@ -1,19 +1,17 @@
 package quorate
 
+import "github.com/quorate/quorate/internal/engine"
+
 // depthMax bounds how deep commands run inside commands.
 const depthMax = 4
 
-// Call runs an operation of the same service as a part of this command. If it
-// fails, what it wrote is taken back, and this command may go on; if this
-// command fails, nothing is left of either.
-//
-// The call has neither an id nor an age: it is exactly as durable and as new as
-// the command around it.
+// Call runs an operation of the same service as a part of this command. If it fails,
+// what it wrote is taken back, and this command may go on.
 func (t *Tx) Call(call Call) (Value, error) {
 	if t.service == nil || t.depth == depthMax {
 		return Value{}, Errorf(Invalid, "a command cannot run %.64q here: at most %d stand inside each other", call.Name, depthMax)
 	}
-	op, err := t.service.Check(call)
+	op, err := t.service.sound(call)
 	if err != nil {
 		return Value{}, err
 	}
@@ -26,8 +24,8 @@ func (t *Tx) Call(call Call) (Value, error) {
 	value, err := op.nested(t, call.Args)
 	t.depth--
 	if err == nil {
-		if t.results += value.Size(); t.results > ResultsBytesMax {
-			err = Errorf(TooLarge, "the calls inside of one come to more than %d bytes", ResultsBytesMax)
+		if t.results += value.Size(); t.results > engine.ResultsBytesMax {
+			err = Errorf(TooLarge, "the calls inside of one come to more than %d bytes", engine.ResultsBytesMax)
 		}
 	}
 	if err != nil {
@@ -42,7 +40,7 @@ func (t *Tx) Call(call Call) (Value, error) {
 // nested runs an operation inside of a command.
 func (o *Operation) nested(tx *Tx, args [][]byte) (Value, error) {
 	if o.writes {
-		return o.Apply(tx, args)
+		return o.run(tx, args)
 	}
-	return o.Read(&tx.View, args)
+	return o.ask(&tx.View, args)
 }

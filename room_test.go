@@ -11,7 +11,9 @@ import (
 	"unsafe"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 // slowAll makes an All of arguments in the plainest way there is. It is what the
@@ -76,12 +78,12 @@ func slowAll(args [][]byte) (a All, ok bool) {
 
 func slowValue(arg []byte) quorate.Value {
 	if bytes.HasPrefix(arg, []byte{0}) {
-		return quorate.BytesValue(arg[1:])
+		return values.Bytes(arg[1:])
 	}
 	if n, err := strconv.ParseInt(string(arg), 10, 64); err == nil && strconv.FormatInt(n, 10) == string(arg) {
-		return quorate.IntValue(n)
+		return values.Int(n)
 	}
-	return quorate.BytesValue(arg)
+	return values.Bytes(arg)
 }
 
 // seenAll is All, and leaves in the state what it was made as.
@@ -129,14 +131,14 @@ func FuzzArgumentsMakeWhatTheySay(f *testing.F) {
 		state := memory.State{}
 		call := quorate.Call{Name: "ALL", Args: args}
 		want, ok := slowAll(args)
-		op, err := service.Check(call)
+		op, err := quorate.Engine().Check(service, call)
 		if ok != (err == nil) {
 			t.Fatalf("%q: %v, want that it is taken: %v", args, err, ok)
 		}
 		if err != nil {
 			return
 		}
-		if _, err := op.Apply(quorate.NewTx(state, quorate.Moment{}), args); err != nil {
+		if _, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(state, engine.Moment{}), args); err != nil {
 			t.Fatalf("%q: %v", args, err)
 		}
 		if got := state["all"].Value; got != printed(want) {
@@ -157,7 +159,7 @@ var kept []keeper
 
 func (k keeper) Apply(*quorate.Tx) (quorate.Value, error) {
 	kept = append(kept, k)
-	return quorate.BytesValue(k.Key), nil
+	return values.Bytes(k.Key), nil
 }
 
 // What is made of the arguments of one call is not touched by those of the next.
@@ -172,7 +174,7 @@ func TestWhatACommandWasGivenStays(t *testing.T) {
 		for j := range args {
 			args[j] = strconv.AppendInt(args[j][:0], int64(i+j), 10)
 		}
-		value, err := op.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), args)
+		value, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(memory.State{}, engine.Moment{}), args)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,11 +225,11 @@ func TestMethodOfAPointerHasAStructOfItsOwn(t *testing.T) {
 		key := strconv.Itoa(i)
 		for _, name := range []string{"ITSELF", "CHECKED"} {
 			call := quorate.Call{Name: name, Args: [][]byte{[]byte(key)}}
-			op, err := service.Check(call)
+			op, err := quorate.Engine().Check(service, call)
 			if err != nil {
 				t.Fatal(err)
 			}
-			value, err := op.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), call.Args)
+			value, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(memory.State{}, engine.Moment{}), call.Args)
 			if err != nil || value.Text() != key {
 				t.Fatalf("%s of %s came to %v, %v", name, key, value, err)
 			}
@@ -257,7 +259,7 @@ func TestCallsAreCheckedAtTheSameTime(t *testing.T) {
 				if i%3 == 0 {
 					key = "forbidden"
 				}
-				_, err := service.Check(quorate.Call{Name: "ADD", Args: [][]byte{[]byte(key)}})
+				_, err := quorate.Engine().Check(service, quorate.Call{Name: "ADD", Args: [][]byte{[]byte(key)}})
 				if (key == "forbidden") != (err != nil) {
 					t.Errorf("%s: %v", key, err)
 				}
@@ -274,10 +276,10 @@ func TestRoomIsNobodyElses(t *testing.T) {
 	sizes := []int{0, 1, 3, 20, 255, 256, 257, 2048, 5000}
 	for i := range 2000 {
 		if i%100 == 0 {
-			view.Reset(memory.State{}, quorate.Moment{})
+			quorate.Engine().ResetView(&view, memory.State{}, engine.Moment{})
 		}
 		size := sizes[i%len(sizes)]
-		room := view.Room(size)
+		room := quorate.Engine().Room(&view, size)
 		if len(room) != 0 || cap(room) != size {
 			t.Fatalf("room for %d has length %d and capacity %d", size, len(room), cap(room))
 		}
@@ -299,18 +301,18 @@ func TestRoomIsNobodyElses(t *testing.T) {
 
 // A transaction that is reset has nothing of the command before it.
 func TestResetTransactionIsAsNew(t *testing.T) {
-	at := quorate.Moment{Index: 5, Seed: 7}
+	at := engine.Moment{Index: 5, Seed: 7}
 	visits := 0
 	var tx quorate.Tx
-	tx.Reset(memory.State{"a": {Value: "1"}}, quorate.Moment{Index: 4, Seed: 1, Visits: &visits})
+	quorate.Engine().ResetTx(&tx, memory.State{"a": {Value: "1"}}, engine.Moment{Index: 4, Seed: 1, Visits: &visits})
 	op := mustOperation(t, scripted, "SCRIPT")
-	if _, err := op.Apply(&tx, [][]byte{[]byte("everything at once")}); err == nil {
+	if _, err := quorate.Engine().Apply(op, &tx, [][]byte{[]byte("everything at once")}); err == nil {
 		t.Fatal("a key that is empty was stored")
 	}
 	state := memory.State{}
-	tx.Reset(state, at)
-	value, err := op.Apply(&tx, [][]byte{[]byte("writes and draws")})
-	if want := quorate.NewTx(state, at).Rand().Uint64(); err != nil || value.Uint() != want || tx.Index() != at.Index {
+	quorate.Engine().ResetTx(&tx, state, at)
+	value, err := quorate.Engine().Apply(op, &tx, [][]byte{[]byte("writes and draws")})
+	if want := quorate.Engine().NewTx(state, at).Rand().Uint64(); err != nil || value.Uint() != want || tx.Index() != at.Index {
 		t.Errorf("after a reset, at %d: %v, %v, want %d", tx.Index(), value, err, want)
 	}
 	if state["b"].Value != "2" || len(state) != 1 {

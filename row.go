@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/quorate/quorate/internal/jsonform"
 )
 
 // A row of a table is a version byte and the fields of its type by position:
@@ -122,7 +124,7 @@ func rowFieldsOf(t reflect.Type, within []reflect.Type) (rowFields, error) {
 	var fields rowFields
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if _, ok := fieldName(f); !ok {
+		if _, ok := jsonform.FieldName(f); !ok {
 			continue
 		}
 		form, err := rowFormOf(f.Type, within)

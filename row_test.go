@@ -14,7 +14,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 type (
@@ -115,7 +117,7 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 		written := row
 		written.Skipped, written.hidden = "not stored", 7
 		fullRows.Put(onState(state), "key", written)
-		got, found := fullRows.Get(quorate.NewView(state, quorate.Moment{}), "key")
+		got, found := fullRows.Get(quorate.Engine().NewView(state, engine.Moment{}), "key")
 		if !found || !sameRow(got, row) {
 			t.Fatalf("%+v\ncomes back as\n%+v, %v", row, got, found)
 		}
@@ -143,7 +145,7 @@ func sameRow(a, b fullRow) bool {
 }
 
 func sameValue(a, b quorate.Value) bool {
-	if a.Kind() == quorate.Float && b.Kind() == quorate.Float && a.Float() != a.Float() {
+	if a.Kind() == values.KindFloat && b.Kind() == values.KindFloat && a.Float() != a.Float() {
 		return b.Float() != b.Float()
 	}
 	if len(a.List()) > 0 {
@@ -175,12 +177,12 @@ func TestEveryNaNIsWrittenTheSame(t *testing.T) {
 		Any   quorate.Value
 	}
 	table := quorate.NewTable[string, floats]("floats")
-	_, want := stored(table, "k", floats{math.NaN(), float32(math.NaN()), quorate.FloatValue(math.NaN())})
+	_, want := stored(table, "k", floats{math.NaN(), float32(math.NaN()), values.Float(math.NaN())})
 	for bits32, bits64 := range map[uint32]uint64{
 		0x7fc00001: 0x7ff8000000000001, 0xffc00000: 0xfff8000000000000, 0x7f800001: 0x7ff0000000000001, 0xffffffff: 0xffffffffffffffff,
 	} {
 		half, ratio := math.Float32frombits(bits32), math.Float64frombits(bits64)
-		if _, got := stored(table, "k", floats{ratio, half, quorate.FloatValue(ratio)}); got != want {
+		if _, got := stored(table, "k", floats{ratio, half, values.Float(ratio)}); got != want {
 			t.Errorf("%x and %x are written as %x, want %x", bits64, bits32, got, want)
 		}
 	}
@@ -195,7 +197,7 @@ func TestMinusZeroIsKept(t *testing.T) {
 	state := memory.State{}
 	minus := math.Copysign(0, -1)
 	table.Put(onState(state), "k", floats{float32(minus), minus})
-	row, _ := table.Get(quorate.NewView(state, quorate.Moment{}), "k")
+	row, _ := table.Get(quorate.Engine().NewView(state, engine.Moment{}), "k")
 	if !math.Signbit(row.Ratio) || !math.Signbit(float64(row.Half)) {
 		t.Errorf("-0 comes back as %v", row)
 	}
@@ -239,7 +241,7 @@ var (
 func TestRowOfAnOlderProgramHasZerosForNewFields(t *testing.T) {
 	state := memory.State{}
 	accountsV1.Put(onState(state), "k", oldAccount)
-	if row, _ := accountsV2.Get(quorate.NewView(state, quorate.Moment{}), "k"); !reflect.DeepEqual(row, asNew) {
+	if row, _ := accountsV2.Get(quorate.Engine().NewView(state, engine.Moment{}), "k"); !reflect.DeepEqual(row, asNew) {
 		t.Errorf("got %+v, want %+v", row, asNew)
 	}
 }
@@ -253,7 +255,7 @@ func TestRowWithZerosInNewFieldsIsTheRowOfAnOlderProgram(t *testing.T) {
 	}
 	state := memory.State{}
 	accountsV2.Put(onState(state), "k", asNew)
-	if row, _ := accountsV1.Get(quorate.NewView(state, quorate.Moment{}), "k"); !reflect.DeepEqual(row, oldAccount) {
+	if row, _ := accountsV1.Get(quorate.Engine().NewView(state, engine.Moment{}), "k"); !reflect.DeepEqual(row, oldAccount) {
 		t.Errorf("the older program reads %+v, want %+v", row, oldAccount)
 	}
 }
@@ -265,7 +267,7 @@ func TestRowThatIsNoStructMayBecomeOne(t *testing.T) {
 	}
 	state := memory.State{}
 	quorate.NewTable[string, int32]("amounts").Put(onState(state), "k", 300)
-	row, _ := quorate.NewTable[string, amount]("amounts").Get(quorate.NewView(state, quorate.Moment{}), "k")
+	row, _ := quorate.NewTable[string, amount]("amounts").Get(quorate.Engine().NewView(state, engine.Moment{}), "k")
 	if want := (amount{Cents: 300}); row != want {
 		t.Errorf("got %v, want %v", row, want)
 	}
@@ -313,9 +315,9 @@ func TestDamagedRowIsRefused(t *testing.T) {
 		"\x01\x01\x04\x00": "it ends too early", "\x01\x01\x06\x01": "it ends too early",
 	} {
 		table := quorate.NewTable[string, *quorate.Value]("values")
-		view := quorate.NewView(memory.State{"\xffvalues\x00k": {Value: value}}, quorate.Moment{})
+		view := quorate.Engine().NewView(memory.State{"\xffvalues\x00k": {Value: value}}, engine.Moment{})
 		_, refusal := panicking(func() bool { _, found := table.Get(view, "k"); return found })
-		if !strings.Contains(refusal, "quorate.Value: "+want+";") {
+		if !strings.Contains(refusal, "values.Value: "+want+";") {
 			t.Errorf("%x: %s, want %s", value, refusal, want)
 		}
 	}
@@ -329,7 +331,7 @@ func TestNumberThatDoesNotFitIsRefused(t *testing.T) {
 
 func mustNotFit[V any](t *testing.T, value, what string) {
 	t.Helper()
-	view := quorate.NewView(memory.State{"\xfft\x00k": {Value: value}}, quorate.Moment{})
+	view := quorate.Engine().NewView(memory.State{"\xfft\x00k": {Value: value}}, engine.Moment{})
 	_, refusal := panicking(func() bool { _, found := quorate.NewTable[string, V]("t").Get(view, "k"); return found })
 	if !strings.HasSuffix(refusal, ": a number is out of range; it is damaged, or a newer program wrote it") {
 		t.Errorf("%s: %q", what, refusal)
@@ -339,7 +341,7 @@ func mustNotFit[V any](t *testing.T, value, what string) {
 // mustRefuse reads a row as an accountV1.
 func mustRefuse(t *testing.T, value, want string) {
 	t.Helper()
-	view := quorate.NewView(memory.State{"\xffaccounts\x00k": {Value: value}}, quorate.Moment{})
+	view := quorate.Engine().NewView(memory.State{"\xffaccounts\x00k": {Value: value}}, engine.Moment{})
 	_, refusal := panicking(func() bool { _, found := accountsV1.Get(view, "k"); return found })
 	if full := `quorate: row "k" of table accounts is not a quorate_test.accountV1: ` + want + `; it is damaged, or a newer program wrote it`; refusal != full {
 		t.Errorf("%x\ngot  %s\nwant %s", value, refusal, full)
@@ -350,7 +352,7 @@ func mustRefuse(t *testing.T, value, want string) {
 // name, or are rows that can be written and read again.
 func FuzzRows(f *testing.F) {
 	for _, row := range []fullRow{
-		{}, {Last: "x"}, {Yes: true, Any: quorate.ListValue(quorate.MapValue(quorate.BytesValue("k"), quorate.FloatValue(1))), Last: "x"},
+		{}, {Last: "x"}, {Yes: true, Any: values.List(values.Map(values.Bytes("k"), values.Float(1))), Last: "x"},
 		{Maybe: ptr[int64](1), Part: rowPart{"a", 1}, MaybeOne: &rowPart{}, Shades: []shade{1, 2}, Lists: [][]int32{nil, {1}}, Parts: []rowPart{{}, {"b", 2}},
 			ByName: map[string]rowPart{"": {}, "c": {"d", 3}}, ByNumber: map[int16][]string{-1: {"e"}, 1: nil}, Set: map[uint8]struct{}{9: {}}},
 	} {
@@ -361,7 +363,7 @@ func FuzzRows(f *testing.F) {
 	f.Add([]byte{1, 2})
 	f.Fuzz(func(t *testing.T, value []byte) {
 		state := memory.State{"\xfffull\x00k": {Value: string(value)}}
-		view := quorate.NewView(state, quorate.Moment{})
+		view := quorate.Engine().NewView(state, engine.Moment{})
 		row, refusal := panicking(func() fullRow { row, _ := fullRows.Get(view, "k"); return row })
 		if refusal != "" {
 			if !strings.HasPrefix(refusal, `quorate: row "k" of table full is not a quorate_test.fullRow: `) ||
@@ -392,8 +394,8 @@ func TestNothingIsAllocatedForWhatIsOnlyClaimed(t *testing.T) {
 		"many": "\x01\x80\x80\x40" + strings.Repeat("\x00", 64) + strings.Repeat("\xff", 1<<20),
 	} {
 		item := memory.Item{Value: row}
-		view := quorate.NewView(memory.State{
-			"\xfflists\x00k": item, "\xffmaps\x00k": item, "\xffvalues\x00k": item, "\xfffull\x00k": item}, quorate.Moment{})
+		view := quorate.Engine().NewView(memory.State{
+			"\xfflists\x00k": item, "\xffmaps\x00k": item, "\xffvalues\x00k": item, "\xfffull\x00k": item}, engine.Moment{})
 		for i, read := range []func() bool{
 			func() bool { _, found := lists.Get(view, "k"); return found },
 			func() bool { _, found := maps.Get(view, "k"); return found },
@@ -416,13 +418,13 @@ func TestValueThatIsTooDeepIsRefused(t *testing.T) {
 	table := quorate.NewTable[string, quorate.Value]("values")
 	deep := func(n int) (v quorate.Value) {
 		for range n {
-			v = quorate.ListValue(v)
+			v = values.List(v)
 		}
 		return v
 	}
 	state := memory.State{}
 	table.Put(onState(state), "k", deep(32))
-	if got, _ := table.Get(quorate.NewView(state, quorate.Moment{}), "k"); !got.Equal(deep(32)) {
+	if got, _ := table.Get(quorate.Engine().NewView(state, engine.Moment{}), "k"); !got.Equal(deep(32)) {
 		t.Errorf("got %v", got)
 	}
 	_, refusal := panicking(func() bool { table.Put(onState(state), "k", deep(33)); return true })
@@ -430,7 +432,10 @@ func TestValueThatIsTooDeepIsRefused(t *testing.T) {
 		t.Errorf("%q, want %q", refusal, want)
 	}
 	state["\xffvalues\x00k"] = memory.Item{Value: "\x01" + strings.Repeat("\x06\x01", 33) + "\x00"}
-	_, refusal = panicking(func() bool { _, found := table.Get(quorate.NewView(state, quorate.Moment{}), "k"); return found })
+	_, refusal = panicking(func() bool {
+		_, found := table.Get(quorate.Engine().NewView(state, engine.Moment{}), "k")
+		return found
+	})
 	if !strings.Contains(refusal, "a Value is too deep") {
 		t.Errorf("%q", refusal)
 	}

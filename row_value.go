@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
+
+	"github.com/quorate/quorate/values"
 )
 
 // valueDepthMax bounds how deep lists and maps stand in each other in a Value of
@@ -13,32 +15,33 @@ const valueDepthMax = 32
 var valueRow = rowForm{
 	append: func(dst []byte, v reflect.Value) []byte { return appendValue(dst, valueAt(v), valueDepthMax) },
 	read:   func(r *rowReader, v reflect.Value) { *valueAt(v) = r.value(valueDepthMax) },
-	zero:   func(v reflect.Value) bool { return valueAt(v).kind == None },
+	zero:   func(v reflect.Value) bool { return valueAt(v).Kind() == values.KindNone },
 }
 
 // valueAt points to the Value that v is, which is addressable.
 func valueAt(v reflect.Value) *Value { return v.Addr().Interface().(*Value) }
 
 func appendValue(dst []byte, v *Value, depth int) []byte {
-	dst = append(dst, byte(v.kind))
-	switch v.kind {
-	case Bool:
+	dst = append(dst, byte(v.Kind()))
+	switch v.Kind() {
+	case values.KindBool:
 		return appendFlag(dst, v.Bool())
-	case Int:
+	case values.KindInt:
 		return binary.AppendVarint(dst, v.Int())
-	case Uint:
-		return binary.AppendUvarint(dst, v.num)
-	case Float:
+	case values.KindUint:
+		return binary.AppendUvarint(dst, v.Uint())
+	case values.KindFloat:
 		return appendFloat(dst, v.Float())
-	case Bytes:
-		return appendSized(dst, v.text)
-	case List, Map:
+	case values.KindBytes:
+		return appendSized(dst, v.Text())
+	case values.KindList, values.KindMap:
 		if depth == 0 {
 			panic(fmt.Sprintf("quorate: a Value of a row is more than %d deep", valueDepthMax))
 		}
-		dst = binary.AppendUvarint(dst, uint64(len(v.list)))
-		for i := range v.list {
-			dst = appendValue(dst, &v.list[i], depth-1)
+		list := v.List()
+		dst = binary.AppendUvarint(dst, uint64(len(list)))
+		for i := range list {
+			dst = appendValue(dst, &list[i], depth-1)
 		}
 	}
 	return dst
@@ -46,23 +49,23 @@ func appendValue(dst []byte, v *Value, depth int) []byte {
 
 // value takes a Value; depth is how deep others may stand in it.
 func (r *rowReader) value(depth int) Value {
-	switch kind := Kind(r.byte()); kind {
-	case None:
+	switch values.Kind(r.byte()) {
+	case values.KindNone:
 		return Value{}
-	case Bool:
-		return BoolValue(r.flag())
-	case Int:
-		return IntValue(r.varint())
-	case Uint:
-		return UintValue(r.uvarint())
-	case Float:
-		return FloatValue(r.float())
-	case Bytes:
-		return BytesValue(r.text())
-	case List:
-		return ListValue(r.values(r.count(), depth)...)
-	case Map:
-		return MapValue(r.pairs(depth)...)
+	case values.KindBool:
+		return values.Bool(r.flag())
+	case values.KindInt:
+		return values.Int(r.varint())
+	case values.KindUint:
+		return values.Uint(r.uvarint())
+	case values.KindFloat:
+		return values.Float(r.float())
+	case values.KindBytes:
+		return values.Bytes(r.text())
+	case values.KindList:
+		return values.List(r.values(r.count(), depth)...)
+	case values.KindMap:
+		return values.Map(r.pairs(depth)...)
 	}
 	r.fail(errRowForm)
 	return Value{}
@@ -83,7 +86,7 @@ func (r *rowReader) values(n, depth int) (list []Value) {
 func (r *rowReader) pairs(depth int) []Value {
 	list := r.values(r.count(), depth)
 	for i, name := range list {
-		if i%2 == 0 && (name.kind != Bytes || i+1 == len(list)) {
+		if i%2 == 0 && (name.Kind() != values.KindBytes || i+1 == len(list)) {
 			r.fail(errRowForm)
 		}
 	}

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/quorate/quorate/internal/jsonform"
 )
 
-// Schema is the JSON Schema, of the edition 2020-12, of the arguments that
-// ArgsFromJSON takes and of the result as JSON shows it. A type of an argument
+// schemas is the JSON Schema, of the edition 2020-12, of the arguments that
+// argsFromJSON takes and of the result as JSON shows it. A type of an argument
 // that reads JSON in its own way has a method JSONSchema() string for it.
-func (o *Operation) Schema() (arguments, result json.RawMessage) {
+func (o *Operation) schemas() (arguments, result json.RawMessage) {
 	return appendSchema(nil, o.binds.schema()), appendSchema(nil, o.gives)
 }
 
@@ -43,7 +45,7 @@ func appendSchema(dst []byte, v any) []byte {
 	case int:
 		return strconv.AppendInt(dst, int64(v), 10)
 	case string:
-		if quoted, err := appendQuoted(dst, strings.ToValidUTF8(v, "\uFFFD")); err == nil {
+		if quoted, err := jsonform.AppendQuoted(dst, strings.ToValidUTF8(v, "\uFFFD")); err == nil {
 			return quoted
 		}
 	}
@@ -215,7 +217,7 @@ func structSchema(t reflect.Type) schema {
 	properties, required := schema{}, []string{}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, ok := fieldName(f)
+		name, ok := jsonform.FieldName(f)
 		if !ok {
 			continue
 		}

@@ -7,10 +7,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
-// Service is a name and the operations that stand under it. It does not
-// change once it is defined.
+// Service is a name and the operations that stand under it. It never changes.
 type Service struct {
 	name       string
 	operations []Operation
@@ -37,9 +39,8 @@ type Operation struct {
 // operationNameMax bounds the name of an operation; it stands in every call.
 const operationNameMax = 64
 
-// Define makes a service of operations, and of TXN, which each service has. It
-// panics where something could go wrong later: a name that stands twice or is
-// not in upper case, a field or a result without a form.
+// Define makes a service of operations, and of TXN, which each service has. It panics
+// if a name stands twice or is not in upper case, or a type has no form.
 func Define(name string, operations ...Operation) *Service {
 	s := &Service{
 		name:       name,
@@ -97,14 +98,11 @@ func (o *Operation) valid() error {
 // Name is the name of the service.
 func (s *Service) Name() string { return s.name }
 
-// Operations is all operations in the order of their definition. It must not
-// be modified.
+// Operations is all of them as defined, TXN last. It must not be modified.
 func (s *Service) Operations() []Operation { return s.operations }
 
-// Lookup finds the operation of a call: by its type if Do or Ask made it, and
+// lookup finds the operation of a call: by its type if Do or Ask made it, and
 // else by its name.
-func (s *Service) Lookup(call Call) (*Operation, bool) { return s.lookup(&call) }
-
 func (s *Service) lookup(call *Call) (*Operation, bool) {
 	if call.kind != nil {
 		if op, ok := s.byType[call.kind]; ok {
@@ -115,9 +113,9 @@ func (s *Service) lookup(call *Call) (*Operation, bool) {
 	return op, ok
 }
 
-// Check says why a call may not go to the log, or nil. It returns the
-// operation too.
-func (s *Service) Check(call Call) (*Operation, error) {
+// sound says why a call may not go to the log, or nil. It returns the operation
+// too.
+func (s *Service) sound(call Call) (*Operation, error) {
 	op, ok := s.lookup(&call)
 	if !ok {
 		return nil, Errorf(UnknownOperation, "service %s has no operation %.64q", s.name, call.Name)
@@ -126,7 +124,7 @@ func (s *Service) Check(call Call) (*Operation, error) {
 		return nil, Errorf(Invalid, "a call id of %d bytes is over the limit of %d", len(call.ID), CallIDBytesMax)
 	}
 	if call.Settled > 0 {
-		if _, number, ok := call.ID.Session(); !ok || call.Settled > number {
+		if _, number, ok := engine.Session(string(call.ID)); !ok || call.Settled > number {
 			return nil, Errorf(Invalid, "call id %.64q cannot settle the calls of its session below %d", string(call.ID), call.Settled)
 		}
 	}
@@ -141,10 +139,10 @@ func (s *Service) Check(call Call) (*Operation, error) {
 		return nil, Errorf(TooLarge, "arguments of %d bytes are over the limit of %d", size, ArgsBytesMax)
 	}
 	if op.binds.surplus(call.Args) {
-		return nil, Errorf(Invalid, "%s takes %s", op.name, op.Usage())
+		return nil, Errorf(Invalid, "%s takes %s", op.name, op.usage())
 	}
 	if name, missing := op.binds.missing(call.Args); missing {
-		return nil, errField(name, "argument %s is missing: %s takes %s", name, op.name, op.Usage())
+		return nil, errField(name, "argument %s is missing: %s takes %s", name, op.name, op.usage())
 	}
 	return op, op.checked(call.Args)
 }
@@ -156,7 +154,7 @@ func (o *Operation) checked(args [][]byte) (err error) {
 }
 
 // Write makes an operation of a command type, as in Write[Take]("TAKE").
-func Write[C Command[R], R any](name string, options ...OperationOption) Operation {
+func Write[C Command[R], R any](name string, options ...func(*Operation)) Operation {
 	op, maker := newOperation[C, R](name, options)
 	op.writes = true
 	op.apply = func(tx *Tx, args [][]byte) (Value, error) {
@@ -175,7 +173,7 @@ func Write[C Command[R], R any](name string, options ...OperationOption) Operati
 }
 
 // Read makes an operation of a query type, as in Read[Last]("LAST").
-func Read[Q Query[R], R any](name string, options ...OperationOption) Operation {
+func Read[Q Query[R], R any](name string, options ...func(*Operation)) Operation {
 	op, maker := newOperation[Q, R](name, options)
 	op.read = func(view *View, args [][]byte) (Value, error) {
 		q, err := maker.make(args)
@@ -193,9 +191,9 @@ func Read[Q Query[R], R any](name string, options ...OperationOption) Operation 
 }
 
 // newOperation is what commands and queries have in common.
-func newOperation[C, R any](name string, options []OperationOption) (Operation, *maker[C]) {
+func newOperation[C, R any](name string, options []func(*Operation)) (Operation, *maker[C]) {
 	result := reflect.TypeFor[R]()
-	op := Operation{name: name, kind: structType[C](), err: checkResult(result)}
+	op := Operation{name: name, kind: structType[C](), err: values.CheckType(result)}
 	for _, option := range options {
 		option(&op)
 	}
@@ -258,46 +256,46 @@ type binding interface {
 	// newer says that only a newer program can know what the arguments mean.
 	newer(args [][]byte) bool
 	// arguments and schema tell of the arguments.
-	arguments() []Argument
+	arguments() []argument
 	schema() schema
 }
 
-// Usage lists the arguments, as an error shows them.
-func (o *Operation) Usage() string { return o.binds.describe() }
+// usage lists the arguments, as an error shows them.
+func (o *Operation) usage() string { return o.binds.describe() }
 
-// ArgsFromJSON makes arguments from a JSON object whose fields are those of
+// argsFromJSON makes arguments from a JSON object whose fields are those of
 // the operation. Its errors are of code Invalid and name the field.
-func (o *Operation) ArgsFromJSON(body []byte) ([][]byte, error) {
+func (o *Operation) argsFromJSON(body []byte) ([][]byte, error) {
 	return o.binds.fromJSON(o.name, body)
 }
 
-// ArgsFromText makes arguments from what a person typed, by position. Text
+// argsFromText makes arguments from what a person typed, by position. Text
 // that reads as an integer is one where the argument may be either, and nil is
 // one that was left out. Its errors are of code Invalid and name the argument.
-func (o *Operation) ArgsFromText(text [][]byte) ([][]byte, error) {
+func (o *Operation) argsFromText(text [][]byte) ([][]byte, error) {
 	if o.binds.surplus(text) {
-		return nil, Errorf(Invalid, "%s takes %s", o.name, o.Usage())
+		return nil, Errorf(Invalid, "%s takes %s", o.name, o.usage())
 	}
 	return o.binds.fromText(text)
 }
 
-// Newer says that a call in the log needs a newer program: it has more
+// newer says that a call in the log needs a newer program: it has more
 // arguments than this one knows. Such a call must stop a node, for it cannot
 // know what the others make of it.
-func (o *Operation) Newer(args [][]byte) bool { return o.binds.newer(args) }
+func (o *Operation) newer(args [][]byte) bool { return o.binds.newer(args) }
 
-// Apply runs a command on the state behind tx. The caller drops what it wrote
+// run runs a command on the state behind tx. The caller drops what it wrote
 // if there is an error. A panic of the command is an error of code Panicked,
 // whose cause is the panic with its stack.
-func (o *Operation) Apply(tx *Tx, args [][]byte) (v Value, err error) {
+func (o *Operation) run(tx *Tx, args [][]byte) (v Value, err error) {
 	defer o.recovered(&v, &err)
 	tx.service = o.service
 	v, err = o.apply(tx, args)
 	return v, result(err)
 }
 
-// Read runs a query on view. Errors are as for Apply.
-func (o *Operation) Read(view *View, args [][]byte) (v Value, err error) {
+// ask runs a query on view. Errors are as for run.
+func (o *Operation) ask(view *View, args [][]byte) (v Value, err error) {
 	defer o.recovered(&v, &err)
 	v, err = o.read(view, args)
 	return v, result(err)

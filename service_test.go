@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
@@ -139,12 +141,12 @@ func TestServiceTellsWhatItHas(t *testing.T) {
 		t.Errorf("%s has %d operations", small.Name(), len(small.Operations()))
 	}
 	plus := mustOperation(t, small, "PLUS")
-	if plus.Name() != "PLUS" || !plus.Writes() || plus.Usage() != "key (string), by (integer, optional)" {
-		t.Errorf("%s %v %q", plus.Name(), plus.Writes(), plus.Usage())
+	if plus.Name() != "PLUS" || !plus.Writes() || quorate.Engine().Usage(plus) != "key (string), by (integer, optional)" {
+		t.Errorf("%s %v %q", plus.Name(), plus.Writes(), quorate.Engine().Usage(plus))
 	}
 	sum := mustOperation(t, small, "SUM")
-	if sum.Writes() || sum.Usage() != "of (integer, list)" {
-		t.Errorf("SUM %v %q", sum.Writes(), sum.Usage())
+	if sum.Writes() || quorate.Engine().Usage(sum) != "of (integer, list)" {
+		t.Errorf("SUM %v %q", sum.Writes(), quorate.Engine().Usage(sum))
 	}
 }
 
@@ -186,7 +188,7 @@ func TestCheckSaysWhatIsWrongWithACall(t *testing.T) {
 		{quorate.Call{Name: "POINTED", Args: args("")}, quorate.Invalid, "the key is empty"},
 		{quorate.Call{Name: "CHECKED", Args: args("k")}, quorate.Invalid, "never"},
 	} {
-		_, err := small.Check(c.call)
+		_, err := quorate.Engine().Check(small, c.call)
 		if quorate.CodeOf(err) != c.code || err != nil && err.Error() != c.want || quorate.OutcomeUnknown(err) {
 			t.Errorf("%.20s %.40q: %q %v, want %q %s", c.call.Name, c.call.Args, quorate.CodeOf(err), err, c.code, c.want)
 		}
@@ -198,14 +200,14 @@ func TestCheckSaysWhatIsWrongWithACall(t *testing.T) {
 func TestCallsOfOtherVersions(t *testing.T) {
 	plus := mustOperation(t, small, "PLUS")
 	older, newer := [][]byte{[]byte("k")}, [][]byte{[]byte("k"), []byte("2"), []byte("3")}
-	value, err := plus.Apply(quorate.NewTx(memory.State{}, quorate.Moment{}), older)
-	if err != nil || value.Int() != 1 || plus.Newer(older) {
-		t.Errorf("a call with fewer arguments: %v %v, newer %v", value, err, plus.Newer(older))
+	value, err := quorate.Engine().Apply(plus, quorate.Engine().NewTx(memory.State{}, engine.Moment{}), older)
+	if err != nil || value.Int() != 1 || quorate.Engine().Newer(plus, older) {
+		t.Errorf("a call with fewer arguments: %v %v, newer %v", value, err, quorate.Engine().Newer(plus, older))
 	}
-	if !plus.Newer(newer) {
+	if !quorate.Engine().Newer(plus, newer) {
 		t.Error("a call with more arguments is not newer")
 	}
-	if mustOperation(t, small, "SUM").Newer(newer) {
+	if quorate.Engine().Newer(mustOperation(t, small, "SUM"), newer) {
 		t.Error("a list of arguments is newer")
 	}
 }
@@ -216,7 +218,13 @@ func TestRootImportsTheStandardLibraryOnly(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	if got := strings.Fields(string(out)); len(got) != 1 || got[0] != "github.com/quorate/quorate" {
-		t.Errorf("beside the standard library: %q", got)
+	got := strings.Fields(string(out))
+	if !slices.Contains(got, "github.com/quorate/quorate") {
+		t.Fatalf("go list does not name the package itself: %q", got)
+	}
+	for _, needed := range got {
+		if !strings.HasPrefix(needed, "github.com/quorate/quorate") {
+			t.Errorf("beside the standard library: %s", needed)
+		}
 	}
 }

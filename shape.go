@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
+
+	"github.com/quorate/quorate/internal/jsonform"
+	"github.com/quorate/quorate/values"
 )
 
 // The arguments of a call are the exported fields of its struct, by position,
@@ -63,7 +65,7 @@ func shapeOf(t reflect.Type) (*shape, error) {
 	s := &shape{name: strings.ToUpper(t.Name())}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, ok := fieldName(f)
+		name, ok := jsonform.FieldName(f)
 		if !ok {
 			continue
 		}
@@ -84,26 +86,6 @@ func shapeOf(t reflect.Type) (*shape, error) {
 	}
 	shapes.Store(t, s)
 	return s, nil
-}
-
-// fieldName is the name of a struct field in JSON, and whether it is an
-// argument at all: the name in its json tag, or its own in snake case.
-func fieldName(f reflect.StructField) (string, bool) {
-	tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-	if !f.IsExported() || tag == "-" {
-		return "", false
-	}
-	if tag != "" {
-		return tag, true
-	}
-	var name strings.Builder
-	for i, r := range f.Name {
-		if unicode.IsUpper(r) && i > 0 && !unicode.IsUpper(rune(f.Name[i-1])) {
-			name.WriteByte('_')
-		}
-		name.WriteRune(unicode.ToLower(r))
-	}
-	return name.String(), true
 }
 
 func fieldOf(f reflect.StructField, name string, index int) (field, error) {
@@ -165,7 +147,7 @@ func (f *field) appendArgs(args [][]byte, v reflect.Value) (_ [][]byte, err erro
 // appendArg refuses a Value of a kind that an argument would not keep.
 func (f *field) appendArg(args [][]byte, v reflect.Value) ([][]byte, error) {
 	if v.Type() == valueType {
-		if kind := v.Interface().(Value).kind; kind != Int && kind != Bytes {
+		if kind := v.Interface().(Value).Kind(); kind != values.KindInt && kind != values.KindBytes {
 			return nil, fmt.Errorf("is a Value of kind %s, not %s", kind, article(f.form.word))
 		}
 	}
@@ -302,7 +284,7 @@ var bytesForm = form{
 	},
 	fromText: func(text []byte) ([]byte, error) { return text, nil },
 	fromJSON: func(raw json.RawMessage) ([]byte, error) {
-		text, err := jsonBytes(raw, "a string")
+		text, err := jsonform.Bytes(raw, "a string")
 		return []byte(text), err
 	},
 	schema: bytesSchema(),
@@ -339,7 +321,7 @@ var boolForm = form{
 		case "false":
 			return boolArg(false), nil
 		}
-		return nil, fmt.Errorf("is %s, not true or false", describe(raw))
+		return nil, fmt.Errorf("is %s, not true or false", jsonform.Describe(raw))
 	},
 	schema: schema{"type", "boolean"},
 }
@@ -372,12 +354,12 @@ func numberForm(word string, parse func(reflect.Value, []byte) error, format fun
 			return format(v), nil
 		},
 		fromJSON: func(raw json.RawMessage) ([]byte, error) {
-			if !isNumber(raw) {
-				return nil, fmt.Errorf("is %s, not %s", describe(raw), article(word))
+			if !jsonform.IsNumber(raw) {
+				return nil, fmt.Errorf("is %s, not %s", jsonform.Describe(raw), article(word))
 			}
 			v := reflect.New(t).Elem()
 			if err := parse(v, raw); err != nil {
-				return nil, numberError(err, describe(raw), article(word), t.Bits())
+				return nil, numberError(err, jsonform.Describe(raw), article(word), t.Bits())
 			}
 			return format(v), nil
 		},
@@ -412,7 +394,7 @@ var valueForm = form{
 	format: func(v reflect.Value) []byte { return formatValue(v.Interface().(Value)) },
 	fromText: func(text []byte) ([]byte, error) {
 		if len(text) > 0 && text[0] == 0 {
-			return formatValue(BytesValue(text)), nil
+			return formatValue(values.Bytes(text)), nil
 		}
 		return text, nil
 	},
@@ -428,19 +410,19 @@ var valueForm = form{
 
 func parseValue(arg []byte, texts *texts) Value {
 	if len(arg) > 0 && arg[0] == 0 {
-		return BytesValue(texts.of(arg[1:]))
+		return values.Bytes(texts.of(arg[1:]))
 	}
 	if n, ok := canonicalInt(arg); ok {
-		return IntValue(n)
+		return values.Int(n)
 	}
-	return BytesValue(texts.of(arg))
+	return values.Bytes(texts.of(arg))
 }
 
 func formatValue(v Value) []byte {
-	if v.kind != Bytes {
+	if v.Kind() != values.KindBytes {
 		return []byte(v.String())
 	}
-	arg := []byte(v.text)
+	arg := []byte(v.Text())
 	if _, ok := canonicalInt(arg); ok || len(arg) > 0 && arg[0] == 0 {
 		return append([]byte{0}, arg...)
 	}

@@ -10,15 +10,13 @@ import (
 
 // Table is rows of type V by keys of type K, in the order of the keys.
 //
-// A key is a string, bytes, an integer, a bool, a time or a struct of these; its
-// type never changes. A row is made of bools, numbers, strings, times, Values,
-// and of pointers, slices, arrays, maps and structs of these. Fields that are not
-// exported, or tagged json:"-", are not stored; what is empty comes back as nil.
+// A key is a string, bytes, an integer, a bool, a time or a struct of these; its type
+// never changes. A row is made of bools, numbers, strings, times, Values, pointers,
+// slices, arrays, maps and structs of these, as far as exported and not json:"-".
 //
-// The structs of a row may get fields at their end, and its integers may become
-// wider, nothing else. In rows of old the new fields are zero; while they are, a
-// row has the bytes of an older program. To read one with more fields than V, or
-// a damaged one, is a panic.
+// Structs of a row may get fields at their end, and integers may become wider. In old
+// rows new fields are zero; while they are, the bytes are those of an older program.
+// To read a row with more fields than V, or a damaged one, is a panic.
 type Table[K, V any] struct{ made *table[K, V] }
 
 // table is a Table as NewTable makes it.
@@ -43,10 +41,8 @@ type tableRoom[K, V any] struct {
 // tableRoomBytesMax bounds the bytes that stay in a room: most rows fit.
 const tableRoomBytesMax = 16 << 10
 
-// NewTable makes a table. It panics if a type has no form or name is not of 1 to
-// 64 bytes, none of them 0. One name is one table: a package that others put
-// into services of theirs begins it with its own. Tables never meet each other,
-// nor keys given to Tx.Set that are UTF-8.
+// NewTable makes a table, or panics if a type has no form. Its name, of 1 to 64 bytes
+// without 0, is one in the service. Tables never meet, nor keys of Tx.Set in UTF-8.
 func NewTable[K, V any](name string) Table[K, V] {
 	t := &table[K, V]{name: name}
 	if err := t.plan(); err != nil {
@@ -73,8 +69,9 @@ func (t *table[K, V]) plan() (err error) {
 	return nil
 }
 
-// Get is the row under key, if there is one. A command gives &tx.View.
-func (t Table[K, V]) Get(view *View, key K) (row V, found bool) {
+// Get is the row under key, if there is one.
+func (t Table[K, V]) Get(from Reader, key K) (row V, found bool) {
+	view := from.view()
 	place := t.table().place(view, key)
 	stored, found := view.Get(place)
 	if !found {
@@ -99,14 +96,14 @@ func (t Table[K, V]) PutUntil(tx *Tx, key K, row V, end time.Time) {
 func (t Table[K, V]) Delete(tx *Tx, key K) { tx.Delete(t.table().place(&tx.View, key)) }
 
 // Range yields the rows within all bounds in order, as View.Scan shows them.
-func (t Table[K, V]) Range(view *View, bounds ...Bound[K]) iter.Seq2[K, V] {
+func (t Table[K, V]) Range(from Reader, bounds ...Bound[K]) iter.Seq2[K, V] {
 	made := t.table()
 	within := spanOf(made.prefix)
 	for i := range bounds {
 		within.narrow(bounds[i].kind, made.placeOf(&bounds[i]))
 	}
 	return func(yield func(K, V) bool) {
-		for place, stored := range within.scan(view) {
+		for place, stored := range within.scan(from.view()) {
 			if !yield(made.readKey(place), made.readRow(place, stored)) {
 				return
 			}
@@ -126,7 +123,7 @@ func (t *table[K, V]) place(view *View, key K) []byte {
 	r := t.rooms.Get().(*tableRoom[K, V])
 	r.key = key
 	r.bytes = t.key.append(append(r.bytes, t.prefix...), r.keyAt)
-	place := append(view.Room(len(r.bytes)), r.bytes...)
+	place := append(view.makeRoom(len(r.bytes)), r.bytes...)
 	t.giveBack(r)
 	return place
 }
@@ -158,7 +155,7 @@ func (t *table[K, V]) writeRow(view *View, row V) []byte {
 	r := t.rooms.Get().(*tableRoom[K, V])
 	r.row = row
 	r.bytes = t.row.append(append(r.bytes, rowVersion), r.rowAt)
-	stored := append(view.Room(len(r.bytes)), r.bytes...)
+	stored := append(view.makeRoom(len(r.bytes)), r.bytes...)
 	t.giveBack(r)
 	return stored
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
 // leanKey and leanRow are of what needs no memory of its own.
@@ -30,27 +32,27 @@ type (
 func TestTablesWriteAndReadWithoutAllocating(t *testing.T) {
 	counters, table := quorate.NewCounters("hits"), quorate.NewTable[leanKey, leanRow]("accounts")
 	key := leanKey{7, "a\x00b", goldenMoment}
-	row := leanRow{Balance: 300, Owner: 1, Changed: goldenMoment, Any: quorate.IntValue(7)}
+	row := leanRow{Balance: 300, Owner: 1, Changed: goldenMoment, Any: values.Int(7)}
 	row.Part.Ratio = 1.5
 	_, value := stored(table, key, row)
-	count, account := quorate.State(constant{value: []byte("\x01\x02")}), quorate.State(constant{value: []byte(value)})
+	count, account := engine.State(constant{value: []byte("\x01\x02")}), engine.State(constant{value: []byte(value)})
 	var tx quorate.Tx
 	for _, c := range []struct {
 		name  string
-		state quorate.State
+		state engine.State
 		run   func() bool
 	}{
 		{"counters add", count, func() bool { n, err := counters.Add(&tx, "visa", 1); return n == 2 && err == nil }},
-		{"counters value", count, func() bool { return counters.Value(&tx.View, "visa") == 1 }},
+		{"counters value", count, func() bool { return counters.Value(&tx, "visa") == 1 }},
 		{"table put", account, func() bool { table.Put(&tx, key, row); return true }},
 		{"table get", account, func() bool {
-			got, found := table.Get(&tx.View, key)
+			got, found := table.Get(&tx, key)
 			return found && got.Balance == row.Balance && got.Part == row.Part && got.Any.Equal(row.Any)
 		}},
 	} {
 		// Room hands out pieces of memory of which each lasts for many keys.
 		if got := testing.AllocsPerRun(1000, func() {
-			tx.Reset(c.state, quorate.Moment{Index: 1})
+			quorate.Engine().ResetTx(&tx, c.state, engine.Moment{Index: 1})
 			if !c.run() {
 				t.Errorf("%s comes to something else", c.name)
 			}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
@@ -43,15 +44,15 @@ func BenchmarkTables(b *testing.B) {
 	}{
 		{"counters_add", "\x01\x02", func() bool { n, err := counters.Add(&tx, "counter/000042", 1); return n == 2 && err == nil }},
 		{"number_put", number, func() bool { numbers.Put(&tx, "counter/000042", 300); return true }},
-		{"number_get", number, func() bool { n, _ := numbers.Get(&tx.View, "counter/000042"); return n == 300 }},
+		{"number_get", number, func() bool { n, _ := numbers.Get(&tx, "counter/000042"); return n == 300 }},
 		{"account_put", account, func() bool { accounts.Put(&tx, key, row); return true }},
-		{"account_get", account, func() bool { got, _ := accounts.Get(&tx.View, key); return got.Balance == 300 }},
+		{"account_get", account, func() bool { got, _ := accounts.Get(&tx, key); return got.Balance == 300 }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			state := quorate.State(constant{value: []byte(c.value)})
+			state := engine.State(constant{value: []byte(c.value)})
 			b.ReportAllocs()
 			for b.Loop() {
-				tx.Reset(state, quorate.Moment{Index: 1})
+				quorate.Engine().ResetTx(&tx, state, engine.Moment{Index: 1})
 				if !c.run() {
 					b.Fatal("it came to something else")
 				}

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 var rewriteTables = flag.Bool("rewrite-tables", false, "write testdata/tables-v1.txt anew; what is in it must not change")
@@ -109,7 +111,7 @@ var goldenRows = []goldenRow{
 	golden("row string empty", "k", ""),
 	golden("row int", "k", -300),
 	golden("row time", "k", goldenMoment),
-	golden("row value", "k", quorate.IntValue(-1)),
+	golden("row value", "k", values.Int(-1)),
 	golden("row nothing", "k", struct{}{}),
 	golden("row pointer", "k", &rowPart{"a", 1}),
 	golden("row list", "k", []rowPart{{"a", 1}, {}, {"", -1}}),
@@ -117,7 +119,7 @@ var goldenRows = []goldenRow{
 	golden("row all", "k", fullRow{
 		Yes: true, Tiny: -1, Number: math.MaxInt64, Port: 443, Count: math.MaxUint64, Half: 0.5, Ratio: -1.5,
 		Text: "text", Raw: []byte{0, 1}, ID: [3]byte{7, 8, 9}, At: goldenMoment, Stamp: stamp(goldenMoment), Wait: time.Hour,
-		Any:   quorate.MapValue(quorate.BytesValue("k"), quorate.ListValue(quorate.BoolValue(true), quorate.UintValue(300), quorate.FloatValue(1), quorate.Value{})),
+		Any:   values.Map(values.Bytes("k"), values.List(values.Bool(true), values.Uint(300), values.Float(1), quorate.Value{})),
 		Maybe: ptr[int64](0), Part: rowPart{"part", 0}, MaybeOne: &rowPart{}, Shades: []shade{1, 2}, Lists: [][]int32{nil, {-1, 1}},
 		Parts: []rowPart{{"", 3}}, Pair: [2]rowPart{{}, {"pair", 0}}, ByName: map[string]rowPart{"b": {}, "a": {"x", 1}},
 		ByNumber: map[int16][]string{1: {""}, -1: nil}, Set: map[uint8]struct{}{0: {}, 255: {}}, Last: "last",
@@ -150,7 +152,7 @@ func TestTablesHaveTheBytesOfTheGoldenFile(t *testing.T) {
 		}
 	}
 	for i, g := range goldenRows {
-		if err := g.check(quorate.NewView(mustGoldenState(t, want[i]), quorate.Moment{})); err != nil {
+		if err := g.check(quorate.Engine().NewView(mustGoldenState(t, want[i]), engine.Moment{})); err != nil {
 			t.Errorf("%s: %v", g.name, err)
 		}
 	}
@@ -167,7 +169,7 @@ func TestGoldenRowIsReadByANewerProgram(t *testing.T) {
 		if !strings.HasPrefix(line, "account v1 ") {
 			continue
 		}
-		row, found := accounts.Get(quorate.NewView(mustGoldenState(t, line), quorate.Moment{}), "k")
+		row, found := accounts.Get(quorate.Engine().NewView(mustGoldenState(t, line), engine.Moment{}), "k")
 		if !found || !reflect.DeepEqual(row, asNew) {
 			t.Errorf("got %+v, %v, want %+v", row, found, asNew)
 		}

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 )
 
@@ -31,8 +32,8 @@ func TestCountersCount(t *testing.T) {
 	state := memory.State{}
 	tx := onState(state)
 	for _, c := range []struct{ by, want int64 }{{1, 1}, {0, 1}, {-4, -3}, {math.MaxInt64, math.MaxInt64 - 3}, {3, math.MaxInt64}} {
-		if n, err := counters.Add(tx, "k", c.by); n != c.want || err != nil || counters.Value(&tx.View, "k") != c.want {
-			t.Errorf("adding %d: %d, %v, and then %d, want %d", c.by, n, err, counters.Value(&tx.View, "k"), c.want)
+		if n, err := counters.Add(tx, "k", c.by); n != c.want || err != nil || counters.Value(tx, "k") != c.want {
+			t.Errorf("adding %d: %d, %v, and then %d, want %d", c.by, n, err, counters.Value(tx, "k"), c.want)
 		}
 	}
 	before := maps.Clone(state)
@@ -42,7 +43,7 @@ func TestCountersCount(t *testing.T) {
 		t.Errorf("a sum that does not fit changed the state to %v", state)
 	}
 	counters.Delete(tx, "k")
-	if n := counters.Value(&tx.View, "k"); n != 0 || len(state) != 0 {
+	if n := counters.Value(tx, "k"); n != 0 || len(state) != 0 {
 		t.Errorf("deleted, the counter is %d in %v", n, state)
 	}
 	_, _ = counters.Add(tx, "k", math.MinInt64)
@@ -63,7 +64,7 @@ func TestCountersAreInOrderOfTheirKeys(t *testing.T) {
 		`a/2="2" b="0" `:                    {quorate.From("a/2"), quorate.Below("c"), {}},
 	} {
 		var got strings.Builder
-		for key, n := range counters.Range(&tx.View, bounds...) {
+		for key, n := range counters.Range(tx, bounds...) {
 			fmt.Fprintf(&got, "%s=\"%d\" ", key, n)
 		}
 		if got.String() != want {
@@ -78,10 +79,10 @@ func TestDamagedCounterIsRefused(t *testing.T) {
 		tx := onState(memory.State{"\xfehits\x00k": {Value: value}})
 		const want = `quorate: counter "k" of hits cannot be read: it is damaged, or a newer program wrote it`
 		for name, run := range map[string]func() int64{
-			"value": func() int64 { return counters.Value(&tx.View, "k") },
+			"value": func() int64 { return counters.Value(tx, "k") },
 			"add":   func() int64 { n, _ := counters.Add(tx, "k", 1); return n },
 			"range": func() (sum int64) {
-				for _, n := range counters.Range(&tx.View) {
+				for _, n := range counters.Range(tx) {
 					sum += n
 				}
 				return sum
@@ -103,12 +104,12 @@ func TestTableHoldsWhatWasPut(t *testing.T) {
 	table.Put(tx, there, rowPart{})
 	table.Put(tx, here, rowPart{"nut", 8})
 	for key, want := range map[keyPlace]rowPart{here: {"nut", 8}, there: {}} {
-		if row, found := table.Get(&tx.View, key); row != want || !found {
+		if row, found := table.Get(tx, key); row != want || !found {
 			t.Errorf("%v is %v, %v, want %v", key, row, found, want)
 		}
 	}
 	table.Delete(tx, here)
-	if row, found := table.Get(&tx.View, here); row != (rowPart{}) || found || len(state) != 1 {
+	if row, found := table.Get(tx, here); row != (rowPart{}) || found || len(state) != 1 {
 		t.Errorf("deleted, it is %v, %v in %v", row, found, state)
 	}
 }
@@ -126,7 +127,7 @@ func TestRowEndsWhenItWasToldTo(t *testing.T) {
 		at   time.Time
 		want []string
 	}{{end.Add(-1), []string{"kept", "soon"}}, {end, []string{"kept"}}} {
-		view := quorate.NewView(state, quorate.Moment{Time: c.at, Due: end})
+		view := quorate.Engine().NewView(state, engine.Moment{Time: c.at, Due: end})
 		if got := keysOf(table, view); !slices.Equal(got, c.want) {
 			t.Errorf("at %v: %v, want %v", c.at, got, c.want)
 		}
@@ -162,12 +163,12 @@ func TestTablesNeverMeet(t *testing.T) {
 			space[name][key] = n
 		}
 		for name, want := range tables {
-			if got := maps.Collect(quorate.NewTable[string, int64](name).Range(&tx.View)); !maps.Equal(got, want) {
+			if got := maps.Collect(quorate.NewTable[string, int64](name).Range(tx)); !maps.Equal(got, want) {
 				t.Fatalf("table %q holds %#v, want %#v", name, got, want)
 			}
 		}
 		for name, want := range counters {
-			if got := maps.Collect(quorate.NewCounters(name).Range(&tx.View)); !maps.Equal(got, want) {
+			if got := maps.Collect(quorate.NewCounters(name).Range(tx)); !maps.Equal(got, want) {
 				t.Fatalf("counters: %q holds %#v, want %#v", name, got, want)
 			}
 		}
@@ -189,7 +190,7 @@ func TestNameOfATableIsNoPartOfItsKeys(t *testing.T) {
 		}
 		for _, other := range []string{"a", "ab", "abc", "a\xff", "a\x01"} {
 			rows := len(keysOf(quorate.NewTable[string, int](other), &tx.View))
-			counted := len(maps.Collect(quorate.NewCounters(other).Range(&tx.View)))
+			counted := len(maps.Collect(quorate.NewCounters(other).Range(tx)))
 			if want := map[bool]int{true: 7}[other == name]; rows != want || counted != want {
 				t.Errorf("of what was put under %q, %q holds %d rows and %d counters, want %d", name, other, rows, counted, want)
 			}
@@ -214,10 +215,10 @@ func (l Loan) Apply(tx *quorate.Tx) (int64, error) {
 		loans.Put(tx, "k", strings.Repeat("v", quorate.ValueBytesMax-3))
 	case "damaged":
 		loans.Put(tx, "k", "")
-		_, _ = loans.Get(&tx.View, "damaged")
+		_, _ = loans.Get(tx, "damaged")
 	case "leading":
 		loans.Put(tx, "k", "")
-		loans.Range(&tx.View, quorate.Leading("k", 1))
+		loans.Range(tx, quorate.Leading("k", 1))
 	}
 	return 0, nil
 }
@@ -258,15 +259,15 @@ func TestTableThatWasNotMadeIsRefused(t *testing.T) {
 		want string
 		run  func()
 	}{
-		{"quorate: counters that NewCounters did not make", func() { counters.Value(&tx.View, "k") }},
+		{"quorate: counters that NewCounters did not make", func() { counters.Value(tx, "k") }},
 		{"quorate: counters that NewCounters did not make", func() { _, _ = counters.Add(tx, "k", 1) }},
 		{"quorate: counters that NewCounters did not make", func() { counters.Delete(tx, "k") }},
-		{"quorate: counters that NewCounters did not make", func() { counters.Range(&tx.View) }},
-		{"quorate: a table that NewTable did not make", func() { table.Get(&tx.View, "k") }},
+		{"quorate: counters that NewCounters did not make", func() { counters.Range(tx) }},
+		{"quorate: a table that NewTable did not make", func() { table.Get(tx, "k") }},
 		{"quorate: a table that NewTable did not make", func() { table.Put(tx, "k", 1) }},
 		{"quorate: a table that NewTable did not make", func() { table.PutUntil(tx, "k", 1, tx.Now().Add(second)) }},
 		{"quorate: a table that NewTable did not make", func() { table.Delete(tx, "k") }},
-		{"quorate: a table that NewTable did not make", func() { table.Range(&tx.View) }},
+		{"quorate: a table that NewTable did not make", func() { table.Range(tx) }},
 	} {
 		if _, refusal := panicking(func() bool { c.run(); return true }); refusal != c.want {
 			t.Errorf("got %q, want %q", refusal, c.want)
@@ -282,10 +283,10 @@ func TestRowsShareNothing(t *testing.T) {
 	row := fullRow{Raw: []byte("raw"), Shades: []shade{1}, ByName: map[string]rowPart{"a": {"b", 1}}}
 	table.Put(tx, "k", row)
 	row.Raw[0], row.Shades[0], row.ByName["c"] = 'X', 9, rowPart{}
-	first, _ := table.Get(&tx.View, "k")
+	first, _ := table.Get(tx, "k")
 	first.Raw[0], first.Shades[0], first.ByName["c"] = 'Y', 8, rowPart{}
 	want := fullRow{Raw: []byte("raw"), Shades: []shade{1}, ByName: map[string]rowPart{"a": {"b", 1}}}
-	if second, _ := table.Get(&tx.View, "k"); !reflect.DeepEqual(second, want) {
+	if second, _ := table.Get(tx, "k"); !reflect.DeepEqual(second, want) {
 		t.Errorf("got %+v, want %+v", second, want)
 	}
 }
@@ -300,7 +301,7 @@ func TestTableIsReadByManyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			view := quorate.NewView(state, quorate.Moment{})
+			view := quorate.Engine().NewView(state, engine.Moment{})
 			for range 20 {
 				for key, row := range table.Range(view) {
 					again, _ := table.Get(view, key)

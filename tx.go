@@ -4,114 +4,52 @@ import (
 	"iter"
 	"math/rand/v2"
 	"time"
+
+	"github.com/quorate/quorate/internal/engine"
 )
 
-// Limits of what one call may carry and write.
+// Limits of one call, in bytes where the name says so.
 const (
-	// KeyBytesMax bounds a key of the state.
-	KeyBytesMax = 4 << 10
-	// ArgsBytesMax bounds the arguments of one call, all together.
-	ArgsBytesMax = 1 << 20
-	// ArgsMax bounds the number of arguments of one call.
-	ArgsMax = 64 << 10
-	// ValueBytesMax bounds a value of the state: the largest argument, and
-	// room for what a table writes beside it.
-	ValueBytesMax = ArgsBytesMax + 1<<10
-	// TxBytesMax bounds the keys and values that one command writes. They
-	// stay in memory until the command ends.
-	TxBytesMax = 16 << 20
-	// ResultsBytesMax bounds what the commands and queries come to that one
-	// command runs inside of itself, all together: a node can pass it on.
-	ResultsBytesMax = 12 << 20
+	KeyBytesMax    = 4 << 10              // a key of the state
+	ValueBytesMax  = ArgsBytesMax + 1<<10 // a value: the largest argument, and what a table writes beside it
+	ArgsBytesMax   = 1 << 20              // all arguments together
+	ArgsMax        = 64 << 10             // how many arguments
+	CallIDBytesMax = 96                   // a CallID: two UUIDs in text and a position
+	TxBytesMax     = 16 << 20             // what a command writes, which is in memory until it ends
 )
 
-// ReadState is an ordered space of keys as a query sees it. What it returns
-// must not be modified and stays valid.
-type ReadState interface {
-	// Get is the value under key, and whether there is one.
-	Get(key []byte) (value []byte, found bool)
-	// Scan yields keys and values in order from start, up to but without
-	// end. A nil end is the end of the space.
-	Scan(start, end []byte) iter.Seq2[[]byte, []byte]
-	// End is when what is under key ends; zero if it stays for good or if
-	// nothing is there.
-	End(key []byte) time.Time
-}
-
-// State is an ordered space of keys that can be written. It keeps the slices
-// that are given to Set.
-//
-// A scan shows the newest value of a key that is written while it runs, and
-// does not show a key that was added while it runs, nor one that was deleted
-// and added again.
-type State interface {
-	ReadState
-	// Set stores a value that stays for good.
-	Set(key, value []byte)
-	// Replace stores a value that ends when the one before it would have.
-	Replace(key, value []byte)
-	// SetEnd says when what is under key ends; zero if it is to stay for good.
-	// There is something under key.
-	SetEnd(key []byte, end time.Time)
-	// Delete removes a key and its end.
-	Delete(key []byte)
-	// Save returns what takes back all that was written since. Of several that
-	// are open, only the newest is called.
-	Save() (restore func())
-}
-
-// Moment is where in the log a command or query runs.
-type Moment struct {
-	Index    uint64    // of the log entry, or of the last one the state reflects
-	Position int       // of the call in its entry, below PositionMax
-	Time     time.Time // log time: stamped by the leader, it never goes back
-	Seed     uint64    // for Rand
-	// Due is a time before which nothing in the state ends; zero if nothing
-	// in it ends.
-	Due time.Time
-	// Clock is what log time would be if an entry were stamped now. A query
-	// must not show what has ended by then. Zero for commands.
-	Clock time.Time
-	// Visits is how many keys scans may yet show, and counts down; nil if that
-	// is not bounded. Several calls can share it.
-	Visits *int
-}
-
-// PositionMax is more than any Position.
-const PositionMax = 1 << 16
-
-// View is the state at one moment, as a query sees it. It is used by one
-// goroutine.
+// View is the state at one moment, as a query sees it. One goroutine uses it.
 type View struct {
-	state   ReadState
-	at      Moment
+	state   engine.ReadState
+	at      engine.Moment
 	overdue bool
 	// exhausted says that a scan was cut off because Visits ran out.
 	exhausted bool
-	// room is what is left of the newest piece of memory for Room, and roomBytes
+	// room is what is left of the newest piece of memory for makeRoom, and roomBytes
 	// is how large that was.
 	room      []byte
 	roomBytes int
 }
 
-// NewView makes the view of a query. It is for those who write an Executor.
-func NewView(state ReadState, at Moment) *View { return &View{state: state, at: at} }
-
-// Reset makes v the view of another query, as NewView does, in the memory of one
-// that was answered.
-func (v *View) Reset(state ReadState, at Moment) {
+// reset makes v, which may be zero, the view of another query in its memory.
+func (v *View) reset(state engine.ReadState, at engine.Moment) {
 	room, size := v.room, v.roomBytes
 	*v = View{state: state, at: at, room: room, roomBytes: size}
 }
 
-// roomBytesMax is how large a piece of memory for Room is at most. All of it
+// Reader is a *View, or the *Tx of a command.
+type Reader interface{ view() *View }
+
+func (v *View) view() *View { return v }
+
+// roomBytesMax is how large a piece of memory for makeRoom is at most. All of it
 // stays as long as something that is in it.
 const roomBytesMax = 2 << 10
 
-// Room is an empty slice for size bytes, in which a key or a value of the state
+// makeRoom is an empty slice for size bytes, in which a key or a value of the state
 // can be put together. It is nobody else's, as if made, and costs less: many come
 // out of one piece of memory.
-func (v *View) Room(size int) []byte {
+func (v *View) makeRoom(size int) []byte {
 	if size > len(v.room) {
 		if size > roomBytesMax/8 {
 			return make([]byte, 0, size)
@@ -125,8 +63,7 @@ func (v *View) Room(size int) []byte {
 	return room
 }
 
-// Get is the value under key, and whether there is one. The value must not be
-// modified.
+// Get is the value under key, if there is one. It must not be modified.
 func (v *View) Get(key []byte) (value []byte, found bool) {
 	value, found = v.state.Get(key)
 	if found && v.ended(key) {
@@ -135,8 +72,7 @@ func (v *View) Get(key []byte) (value []byte, found bool) {
 	return value, found
 }
 
-// End is when what is under key ends. It is false if nothing is there, or if
-// what is there stays for good.
+// End is when what is under key ends; false if never, or if nothing is there.
 func (v *View) End(key []byte) (end time.Time, ends bool) {
 	if v.at.Due.IsZero() || v.ended(key) {
 		return time.Time{}, false
@@ -165,18 +101,8 @@ func (v *View) ended(key []byte) bool {
 	return false
 }
 
-// Overdue says that the query met a key whose end has come by the clock of the
-// leader, but not yet by log time. What it found must not be shown: another
-// leader, whose clock is slower, could show the key again after it was seen to
-// be gone. It is to be run again once log time is there. It is for those who
-// write an Executor.
-func (v *View) Overdue() bool { return v.overdue }
-
-// Scan yields keys and values in order of the keys, from start up to but
-// without end. A nil end is the end of the state. Keys and values must not be
-// modified. In a command it shows the newest value of a key that is written
-// while it runs, and does not show a key that was added while it runs, nor one
-// that was deleted and added again.
+// Scan yields keys and values in order from start up to but without end, or to the last
+// if end is nil. Of what the command writes meanwhile it shows values, but no new keys.
 func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
 		for key, value := range v.state.Scan(start, end) {
@@ -212,14 +138,10 @@ func (v *View) errExhausted() error {
 	return Errorf(TooLarge, "this call, with those beside it in the log, would look at more keys than one entry may: ask it alone, or for less")
 }
 
-// Now is log time: the clock of the leader as it stamped the newest entry,
-// the same on every node. It never goes back, and it stands still while
-// nothing is written.
+// Now is log time, as the leader stamped it. It never goes back.
 func (v *View) Now() time.Time { return v.at.Time }
 
-// Clock is what log time would be if something were written now. A query tells
-// with it how long something still stays; it may be a little behind on a node
-// that is not the leader. In a command it is Now.
+// Clock is what log time would be if something were written now; in a command, Now.
 func (v *View) Clock() time.Time {
 	if v.at.Clock.After(v.at.Time) {
 		return v.at.Clock
@@ -227,19 +149,16 @@ func (v *View) Clock() time.Time {
 	return v.at.Time
 }
 
-// Index is the index of the log entry that is being applied, or of the last
-// one that the state reflects.
+// Index is that of the entry being applied, or of the last one applied.
 func (v *View) Index() uint64 { return v.at.Index }
 
-// Revision is a number that no other command has: those of later commands are
-// greater. What a lock hands out with it, a store behind the lock can order.
-func (v *View) Revision() uint64 { return v.at.Index*PositionMax + uint64(v.at.Position) }
+// Revision is a number for this command alone, greater than any before: a fencing token.
+func (v *View) Revision() uint64 { return v.at.Index*engine.PositionMax + uint64(v.at.Position) }
 
-// Tx is the state as a command sees and changes it. All that a command writes
-// takes effect at once when it returns, or not at all.
+// Tx is the state as a command sees it and, when it returns, changes it.
 type Tx struct {
 	View
-	state   State
+	state   engine.State
 	service *Service // that of the command that runs; nil outside of one
 	depth   int      // of commands inside commands
 	results int      // bytes of what these came to
@@ -248,28 +167,21 @@ type Tx struct {
 	rand    *rand.Rand
 }
 
-// NewTx makes the transaction of a command. It is for those who write an
-// Executor.
-func NewTx(state State, at Moment) *Tx { return &Tx{View: View{state: state, at: at}, state: state} }
-
-// Reset makes t the transaction of another command, as NewTx does, in the memory
-// of one that was answered.
-func (t *Tx) Reset(state State, at Moment) {
+// reset makes t, which may be zero, the transaction of another command in its
+// memory.
+func (t *Tx) reset(state engine.State, at engine.Moment) {
 	room, size := t.room, t.roomBytes
 	*t = Tx{View: View{state: state, at: at, room: room, roomBytes: size}, state: state}
 }
 
-// Set stores value under key, for good. The transaction keeps both slices. A
-// key that is empty or over KeyBytesMax or a value over ValueBytesMax makes the
-// command fail as a whole when it returns.
+// Set stores value under key, for good, and keeps both. Over a limit the command fails.
 func (t *Tx) Set(key, value []byte) {
 	if t.admit(key, value) {
 		t.state.Set(key, value)
 	}
 }
 
-// Replace stores value under key and leaves the end of what was there as it is.
-// Where nothing was, it is Set.
+// Replace is Set, but leaves the end of what was there as it is.
 func (t *Tx) Replace(key, value []byte) {
 	switch {
 	case !t.admit(key, value):
@@ -280,8 +192,7 @@ func (t *Tx) Replace(key, value []byte) {
 	}
 }
 
-// SetUntil stores value under key until log time reaches end. It is as Set, and
-// as Delete if log time is there already.
+// SetUntil is Set, until log time reaches end; Delete if it is there already.
 func (t *Tx) SetUntil(key, value []byte, end time.Time) {
 	if !t.at.Time.Before(end) {
 		t.Delete(key)
@@ -293,9 +204,8 @@ func (t *Tx) SetUntil(key, value []byte, end time.Time) {
 	}
 }
 
-// SetEnd changes when what is under key ends: when log time reaches end, at
-// once if it is there already, and never if end is zero. It is false if nothing
-// is under key.
+// SetEnd changes when what is under key ends, zero: never. It is false if
+// nothing is there.
 func (t *Tx) SetEnd(key []byte, end time.Time) bool {
 	if _, found := t.Get(key); !found {
 		return false
@@ -320,16 +230,14 @@ func (t *Tx) setEnd(key []byte, end time.Time) {
 	}
 }
 
-// Delete removes what is stored under key, if anything is. The transaction
-// keeps the slice.
+// Delete removes what is under key, if anything is, and keeps the slice.
 func (t *Tx) Delete(key []byte) {
 	if t.admit(key, nil) {
 		t.state.Delete(key)
 	}
 }
 
-// Rand is a source of random numbers that is the same on every node and
-// differs from command to command.
+// Rand is random numbers: the same on every node, others for each command.
 func (t *Tx) Rand() *rand.Rand {
 	if t.rand == nil {
 		t.rand = rand.New(rand.NewPCG(t.at.Seed, t.at.Index))

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 // Script does to a Tx what a test wants. It stands for a command whose fields
@@ -36,17 +38,17 @@ func sizes(key, value, times int, err error) func(*quorate.Tx) (quorate.Value, e
 			name := fmt.Appendf(nil, "%0*d", key, i)
 			tx.Set(name[:key], make([]byte, value))
 		}
-		return quorate.IntValue(int64(times)), err
+		return values.Int(int64(times)), err
 	}
 }
 
 var scripts = map[string]func(*quorate.Tx) (quorate.Value, error){
 	"fails": sizes(1, 1, 1, errForeign),
 	"fails with a code": sizes(1, 1, 1, &quorate.Error{
-		Code: "sold_out", Message: "none left", Outcome: quorate.Unknown, Value: quorate.IntValue(3)}),
+		Code: "sold_out", Message: "none left", Outcome: quorate.Unknown, Value: values.Int(3)}),
 	"fails without a code":       sizes(1, 1, 1, &quorate.Error{Message: "just so"}),
 	"panics":                     func(tx *quorate.Tx) (quorate.Value, error) { tx.Set([]byte("k"), nil); panic("a secret") },
-	"divides":                    func(*quorate.Tx) (quorate.Value, error) { var zero int64; return quorate.IntValue(1 / zero), nil },
+	"divides":                    func(*quorate.Tx) (quorate.Value, error) { var zero int64; return values.Int(1 / zero), nil },
 	"largest key and value":      sizes(quorate.KeyBytesMax, quorate.ValueBytesMax, 1, nil),
 	"empty key":                  sizes(0, 1, 1, nil),
 	"key too large":              sizes(quorate.KeyBytesMax+1, 1, 1, nil),
@@ -58,11 +60,11 @@ var scripts = map[string]func(*quorate.Tx) (quorate.Value, error){
 	"everything at once": func(tx *quorate.Tx) (quorate.Value, error) {
 		tx.Set(nil, nil)
 		collect(tx.Scan(nil, nil))
-		return quorate.UintValue(tx.Rand().Uint64()), nil
+		return values.Uint(tx.Rand().Uint64()), nil
 	},
 	"writes and draws": func(tx *quorate.Tx) (quorate.Value, error) {
 		tx.Set([]byte("b"), []byte("2"))
-		return quorate.UintValue(tx.Rand().Uint64()), nil
+		return values.Uint(tx.Rand().Uint64()), nil
 	},
 	"goes on after a limit": func(tx *quorate.Tx) (quorate.Value, error) {
 		tx.Set(nil, nil)
@@ -73,7 +75,7 @@ var scripts = map[string]func(*quorate.Tx) (quorate.Value, error){
 }
 
 var inquiries = map[string]func(*quorate.View) (quorate.Value, error){
-	"fails":  func(*quorate.View) (quorate.Value, error) { return quorate.IntValue(1), errForeign },
+	"fails":  func(*quorate.View) (quorate.Value, error) { return values.Int(1), errForeign },
 	"panics": func(*quorate.View) (quorate.Value, error) { panic("a secret") },
 }
 
@@ -120,7 +122,7 @@ func TestErrorOfACommandKeepsItsValue(t *testing.T) {
 func TestQueryThatFailsIsAnAnswer(t *testing.T) {
 	for name, want := range map[string]quorate.Code{"fails": quorate.Failed, "panics": quorate.Panicked} {
 		n, err := quorate.Ask(t.Context(), memory.New(scripted), Inquiry{name})
-		if quorate.CodeOf(err) != want || n.Kind() != quorate.None {
+		if quorate.CodeOf(err) != want || n.Kind() != values.KindNone {
 			t.Errorf("%s: %v %v", name, n, err)
 		}
 	}
@@ -139,28 +141,28 @@ func TestPanicIsKeptOnTheNode(t *testing.T) {
 }
 
 func TestRandIsTheSameForTheSameMoment(t *testing.T) {
-	draw := func(at quorate.Moment) (numbers [4]uint64) {
-		tx := quorate.NewTx(memory.State{}, at)
+	draw := func(at engine.Moment) (numbers [4]uint64) {
+		tx := quorate.Engine().NewTx(memory.State{}, at)
 		for i := range numbers {
 			numbers[i] = tx.Rand().Uint64()
 		}
 		return numbers
 	}
-	first := draw(quorate.Moment{Index: 5, Seed: 7})
+	first := draw(engine.Moment{Index: 5, Seed: 7})
 	// The numbers are pinned: nodes of different versions must draw the same.
 	want := [4]uint64{0xfca7bac57f93ee6c, 0x89f358f78949f1d0, 0x3bb85f483623731e, 0x1ee80bce486b990}
-	if first != want || draw(quorate.Moment{Index: 5, Seed: 7}) != want {
+	if first != want || draw(engine.Moment{Index: 5, Seed: 7}) != want {
 		t.Errorf("drew %#v, want %#v", first, want)
 	}
-	if draw(quorate.Moment{Index: 6, Seed: 7}) == first || draw(quorate.Moment{Index: 5, Seed: 8}) == first {
+	if draw(engine.Moment{Index: 6, Seed: 7}) == first || draw(engine.Moment{Index: 5, Seed: 8}) == first {
 		t.Error("another moment draws the same numbers")
 	}
 }
 
 func TestTxAndViewShowTheirMoment(t *testing.T) {
-	at := quorate.Moment{Index: 9, Time: time.Unix(5, 0)}
+	at := engine.Moment{Index: 9, Time: time.Unix(5, 0)}
 	state := memory.State{"a": {Value: "1"}, "b": {Value: "2"}, "c": {Value: "3"}}
-	tx, view := quorate.NewTx(state, at), quorate.NewView(state, at)
+	tx, view := quorate.Engine().NewTx(state, at), quorate.Engine().NewView(state, at)
 	if tx.Index() != 9 || view.Index() != 9 || !tx.Now().Equal(at.Time) || !view.Now().Equal(at.Time) {
 		t.Errorf("index %d and %d, time %v and %v", tx.Index(), view.Index(), tx.Now(), view.Now())
 	}

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/quorate/quorate/values"
 )
 
 // txnName is the operation that each service has.
@@ -15,48 +17,36 @@ const txnName = "TXN"
 const txnDoc = "Run several calls as one, if conditions hold. Where all of if hold it runs then, and else it runs else: " +
 	"all of it or nothing, but for each, which makes an error one of the results."
 
-// Txn runs calls of a service as one command: nobody sees a part of what they
-// do. If all conditions hold it runs Then, and else it runs Else. It is all or
-// nothing: the first call that fails takes back the others, and its error is
-// that of the transaction.
-//
-// A call in it goes by its name, which is that of its Go type unless it says
-// otherwise. What the calls come to has ResultsBytesMax bytes together.
+// Txn runs calls of a service as one command: Then if all conditions hold, and else
+// Else. The first call that fails takes back the others, and its error is that of the
+// transaction. A call goes by its name, as that of its Go type; results have 12 MiB.
 type Txn struct {
 	If   []Condition
 	Then []Call
 	Else []Call
-	// Each makes a call that fails one of the results: what it wrote is taken
-	// back, and the others stand.
-	Each bool
+	Each bool // a call that fails is one of the results, and the others stand
 }
 
 // Condition is a query and what it must come to.
 type Condition struct {
-	Call Call
-	// Equals is the result that it must have.
-	Equals Value
-	// Fails, if not empty, is the code that it must fail with instead, such as
-	// NotFound.
-	Fails Code
+	Call   Call
+	Equals Value // the result that it must have
+	Fails  Code  // if not empty, what it must fail with instead, such as NotFound
 }
 
 // TxnResult is what a Txn came to.
 type TxnResult struct {
-	// Held says that all conditions held, so that Then was run.
-	Held bool
-	// Results is what each call that was run came to, in their order.
-	Results []TxnReply
+	Held    bool       // all conditions held, so that Then was run
+	Results []TxnReply // of each call that was run, in their order
 }
 
 // TxnReply is what one call of a Txn came to.
 type TxnReply struct {
 	Value Value
-	// Err is why the call failed, which only a Txn with Each goes on after.
-	Err *Error
+	Err   *Error // why it failed, which only a Txn with Each goes on after
 }
 
-// Apply implements Command. It needs the Tx of a command of the service.
+// Apply implements Command.
 func (t Txn) Apply(tx *Tx) (TxnResult, error) {
 	result := TxnResult{Held: true}
 	for i, condition := range t.If {
@@ -150,7 +140,7 @@ func txnOperation(s *Service) Operation {
 // check says what keeps a transaction from the log.
 func (t Txn) check(s *Service) error {
 	for i, condition := range t.If {
-		op, err := s.Check(condition.Call)
+		op, err := s.sound(condition.Call)
 		if err == nil && op.writes {
 			err = Errorf(Invalid, "a condition is a query, and %s is a command", op.name)
 		}
@@ -159,7 +149,7 @@ func (t Txn) check(s *Service) error {
 		}
 	}
 	for i, call := range slices.Concat(t.Then, t.Else) {
-		op, err := s.Check(call)
+		op, err := s.sound(call)
 		if err == nil && op.name == txnName {
 			err = Errorf(Invalid, "a transaction holds no other")
 		}
@@ -178,46 +168,34 @@ func (r TxnResult) value() Value {
 	list := make([]Value, len(r.Results))
 	for i, reply := range r.Results {
 		if reply.Err == nil {
-			list[i] = MapValue(BytesValue("value"), reply.Value)
+			list[i] = values.Map(values.Bytes("value"), reply.Value)
 			continue
 		}
 		pairs := []Value{
-			BytesValue("error"), BytesValue(reply.Err.Error()),
-			BytesValue("code"), BytesValue(string(reply.Err.Code)),
+			values.Bytes("error"), values.Bytes(reply.Err.Error()),
+			values.Bytes("code"), values.Bytes(string(reply.Err.Code)),
 		}
-		if reply.Err.Value.Kind() != None {
-			pairs = append(pairs, BytesValue("value"), reply.Err.Value)
+		if reply.Err.Value.Kind() != values.KindNone {
+			pairs = append(pairs, values.Bytes("value"), reply.Err.Value)
 		}
-		list[i] = MapValue(pairs...)
+		list[i] = values.Map(pairs...)
 	}
-	return MapValue(BytesValue("held"), BoolValue(r.Held), BytesValue("results"), ListValue(list...))
+	return values.Map(values.Bytes("held"), values.Bool(r.Held), values.Bytes("results"), values.List(list...))
 }
 
-// from is the other way round from value.
-func (r *TxnResult) from(v Value) error {
-	*r = TxnResult{Held: v.field("held").Bool()}
-	results := v.field("results")
-	if v.kind != Map || results.kind != List {
-		return fmt.Errorf("a result of kind %s is not that of a transaction", v.kind)
+// FromValue reads what a Txn is answered with.
+func (r *TxnResult) FromValue(v Value) error {
+	*r = TxnResult{Held: v.Field("held").Bool()}
+	results := v.Field("results")
+	if v.Kind() != values.KindMap || results.Kind() != values.KindList {
+		return fmt.Errorf("a result of kind %s is not that of a transaction", v.Kind())
 	}
-	for _, element := range results.list {
-		reply := TxnReply{Value: element.field("value")}
-		if code := element.field("code"); code.kind == Bytes {
-			reply = TxnReply{Err: &Error{Code: Code(code.text), Message: element.field("error").text, Value: reply.Value}}
+	for _, element := range results.List() {
+		reply := TxnReply{Value: element.Field("value")}
+		if code := element.Field("code"); code.Kind() == values.KindBytes {
+			reply = TxnReply{Err: &Error{Code: Code(code.Text()), Message: element.Field("error").Text(), Value: reply.Value}}
 		}
 		r.Results = append(r.Results, reply)
 	}
 	return nil
-}
-
-// field is the value under a name in a Map; None if there is none.
-func (v Value) field(name string) Value {
-	if v.kind == Map {
-		for i := 0; i+1 < len(v.list); i += 2 {
-			if v.list[i].text == name {
-				return v.list[i+1]
-			}
-		}
-	}
-	return Value{}
 }

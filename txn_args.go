@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/quorate/quorate/internal/jsonform"
+	"github.com/quorate/quorate/values"
 )
 
 // The arguments of a transaction, by position:
@@ -176,8 +179,8 @@ func (b txnBinding) newer(args [][]byte) bool {
 		return true // it was checked before it went into the log
 	}
 	unknown := func(call Call) bool {
-		op, ok := b.service.Lookup(call)
-		return !ok || op.Newer(call.Args)
+		op, ok := b.service.lookup(&call)
+		return !ok || op.newer(call.Args)
 	}
 	return slices.ContainsFunc(t.If, func(c Condition) bool { return unknown(c.Call) }) ||
 		slices.ContainsFunc(slices.Concat(t.Then, t.Else), unknown)
@@ -206,7 +209,7 @@ func (b txnBinding) fromJSON(operation string, body []byte) ([][]byte, error) {
 			t.Else, err = jsonList(raw, name, b.call)
 		case "each":
 			if t.Each = string(raw) == "true"; !t.Each && string(raw) != "false" {
-				err = errField(name, "field %q is %s, not true or false", name, describe(raw))
+				err = errField(name, "field %q is %s, not true or false", name, jsonform.Describe(raw))
 			}
 		default:
 			err = errField(name, "field %.64q is not known: %s takes %s", name, operation, b.describe())
@@ -223,7 +226,7 @@ func (b txnBinding) fromJSON(operation string, body []byte) ([][]byte, error) {
 func jsonList[T any](raw json.RawMessage, name string, read func(json.RawMessage) (T, error)) ([]T, error) {
 	var elements []json.RawMessage
 	if err := json.Unmarshal(raw, &elements); err != nil {
-		return nil, errField(name, "field %q is %s, not a list", name, describe(raw))
+		return nil, errField(name, "field %q is %s, not a list", name, jsonform.Describe(raw))
 	}
 	list := make([]T, len(elements))
 	for i, element := range elements {
@@ -266,9 +269,9 @@ func (b txnBinding) condition(raw json.RawMessage) (c Condition, err error) {
 			return c, errField("equals", `field "equals" %v`, err)
 		}
 	} else {
-		code, err := jsonBytes(fails, "a string")
+		code, err := jsonform.Bytes(fails, "a string")
 		if err != nil || code == "" {
-			return c, errField("fails", `field "fails" is %s, not a code such as %q`, describe(fails), NotFound)
+			return c, errField("fails", `field "fails" is %s, not a code such as %q`, jsonform.Describe(fails), NotFound)
 		}
 		c.Fails = Code(code)
 	}
@@ -282,11 +285,11 @@ func (b txnBinding) only(fields map[string]json.RawMessage) (Call, error) {
 		return Call{}, Errorf(Invalid, "%d fields name an operation, not 1", len(fields))
 	}
 	for name, body := range fields {
-		op, ok := b.service.Lookup(Call{Name: strings.ToUpper(name)})
+		op, ok := b.service.lookup(&Call{Name: strings.ToUpper(name)})
 		if !ok {
 			return Call{}, Errorf(UnknownOperation, "service %s has no operation %.64q", b.service.name, name)
 		}
-		args, err := op.ArgsFromJSON(body)
+		args, err := op.argsFromJSON(body)
 		if e, ok := errors.AsType[*Error](err); ok {
 			err = inside(strings.ToLower(op.name), e)
 		}
@@ -301,15 +304,15 @@ const valuesDeep = 8
 // anyValue reads a JSON value of any kind but an object, which a Value cannot
 // be compared with in one way only.
 func anyValue(raw json.RawMessage, deep int) (v Value, err error) {
-	raw = bytes.Trim(raw, jsonSpace)
+	raw = bytes.Trim(raw, jsonform.Space)
 	switch {
 	case !json.Valid(raw):
 		return v, fmt.Errorf("is not JSON")
 	case raw[0] == 'n':
 		return Value{}, nil
 	case raw[0] == 't' || raw[0] == 'f':
-		return BoolValue(raw[0] == 't'), nil
-	case isNumber(raw):
+		return values.Bool(raw[0] == 't'), nil
+	case jsonform.IsNumber(raw):
 		return anyNumber(raw)
 	case raw[0] == '[' && deep > 0:
 		var elements []json.RawMessage
@@ -322,22 +325,22 @@ func anyValue(raw json.RawMessage, deep int) (v Value, err error) {
 				return v, err
 			}
 		}
-		return ListValue(list...), nil
+		return values.List(list...), nil
 	}
-	text, err := jsonBytes(raw, "a value")
-	return BytesValue(text), err
+	text, err := jsonform.Bytes(raw, "a value")
+	return values.Bytes(text), err
 }
 
 func anyNumber(raw []byte) (Value, error) {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-		return IntValue(n), nil
+		return values.Int(n), nil
 	}
 	if n, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
-		return UintValue(n), nil
+		return values.Uint(n), nil
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil {
-		return Value{}, fmt.Errorf("is %s, which does not fit a number of 64 bits", describe(raw))
+		return Value{}, fmt.Errorf("is %s, which does not fit a number of 64 bits", jsonform.Describe(raw))
 	}
-	return FloatValue(f), nil
+	return values.Float(f), nil
 }

@@ -3,7 +3,7 @@ package quorate
 import "strings"
 
 // arguments is none: those of a transaction are no fields.
-func (txnBinding) arguments() []Argument { return nil }
+func (txnBinding) arguments() []argument { return nil }
 
 // schema is a transaction in JSON. An operation in it has its name in lower
 // case, though a transaction is read with names in any case. How deep lists may

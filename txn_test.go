@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 // Note sets a key, or fails after it has.
@@ -21,7 +23,7 @@ func (n Note) Apply(tx *quorate.Tx) (string, error) {
 		if *n.Fails == "panic" {
 			panic("as it was told")
 		}
-		return "", &quorate.Error{Code: quorate.Code(*n.Fails), Message: "as it was told", Value: quorate.IntValue(7)}
+		return "", &quorate.Error{Code: quorate.Code(*n.Fails), Message: "as it was told", Value: values.Int(7)}
 	}
 	return n.Value, nil
 }
@@ -34,7 +36,7 @@ func (f Find) Read(view *quorate.View) (quorate.Value, error) {
 	if !found {
 		return quorate.Value{}, quorate.Errorf(quorate.NotFound, "there is no %s", f.Key)
 	}
-	return quorate.BytesValue(value), nil
+	return values.Bytes(value), nil
 }
 
 // Twice runs a command inside of itself, and again, as deep as it is told.
@@ -62,8 +64,8 @@ func (w Twice) Apply(tx *quorate.Tx) (int64, error) {
 type Kinds struct{}
 
 func (Kinds) Read(*quorate.View) (quorate.Value, error) {
-	return quorate.ListValue(quorate.IntValue(-1), quorate.UintValue(1<<63), quorate.FloatValue(0.5), quorate.BoolValue(true),
-		quorate.BytesValue("\xff"), quorate.Value{}, quorate.ListValue()), nil
+	return values.List(values.Int(-1), values.Uint(1<<63), values.Float(0.5), values.Bool(true),
+		values.Bytes("\xff"), quorate.Value{}, values.List()), nil
 }
 
 var notes = quorate.Define("notes", quorate.Write[Note]("NOTE"), quorate.Read[Find]("FIND"), quorate.Write[Twice]("TWICE"), quorate.Read[Kinds]("KINDS"))
@@ -122,7 +124,7 @@ func TestTransactionWithEachGoesOn(t *testing.T) {
 
 func TestConditionsChooseWhatIsDone(t *testing.T) {
 	is := func(key, value string) quorate.Condition {
-		return quorate.Condition{Call: find(key), Equals: quorate.BytesValue(value)}
+		return quorate.Condition{Call: find(key), Equals: values.Bytes(value)}
 	}
 	missing := quorate.Condition{Call: find("x"), Fails: quorate.NotFound}
 	kinds, _ := Kinds{}.Read(nil)
@@ -134,7 +136,7 @@ func TestConditionsChooseWhatIsDone(t *testing.T) {
 		{"none", nil, true},
 		{"one that holds", []quorate.Condition{is("a", "1")}, true},
 		{"one that does not", []quorate.Condition{is("a", "2")}, false},
-		{"an integer is no string", []quorate.Condition{{Call: find("a"), Equals: quorate.IntValue(1)}}, false},
+		{"an integer is no string", []quorate.Condition{{Call: find("a"), Equals: values.Int(1)}}, false},
 		{"of two one does not", []quorate.Condition{is("a", "1"), is("b", "1")}, false},
 		{"what is missing equals nothing", []quorate.Condition{is("x", "")}, false},
 		{"missing", []quorate.Condition{missing}, true},
@@ -158,7 +160,7 @@ func TestTransactionInJSON(t *testing.T) {
 	op := mustOperation(t, notes, "TXN")
 	on := memory.New(notes)
 	run := func(body string) string {
-		args, err := op.ArgsFromJSON([]byte(body))
+		args, err := quorate.Engine().ArgsFromJSON(op, []byte(body))
 		if err != nil {
 			return fmt.Sprintf("%s: %v", quorate.CodeOf(err), err)
 		}
@@ -190,13 +192,13 @@ func TestTransactionInJSON(t *testing.T) {
 		{`{"then":[{"find":{"key":"a"},"note":{}}]}`, `invalid: then[0]: 2 fields name an operation, not 1`},
 		{`{"then":{}}`, `invalid: field "then" is an object, not a list`},
 		{`{"each":1}`, `invalid: field "each" is the number 1, not true or false`},
-		{`{"so":1}`, `invalid: field "so" is not known: TXN takes ` + op.Usage()},
+		{`{"so":1}`, `invalid: field "so" is not known: TXN takes ` + quorate.Engine().Usage(op)},
 	} {
 		if got := run(c.body); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.body, got, c.want)
 		}
 	}
-	if text, err := op.ArgsFromText([][]byte{[]byte(`{"then":[{"find":{"key":"a"}}]}`)}); err != nil || len(text) != 6 {
+	if text, err := quorate.Engine().ArgsFromText(op, [][]byte{[]byte(`{"then":[{"find":{"key":"a"}}]}`)}); err != nil || len(text) != 6 {
 		t.Errorf("from text: %q, %v", text, err)
 	}
 }
@@ -217,12 +219,12 @@ func FuzzTxnArgs(f *testing.F) {
 			args = append(args, []byte(word))
 		}
 		call := quorate.Call{Name: "TXN", Args: args}
-		_, err := notes.Check(call)
+		_, err := quorate.Engine().Check(notes, call)
 		reply := memory.New(notes).Execute(t.Context(), []quorate.Call{call})[0]
 		if err != nil && reply.Err == nil || quorate.CodeOf(reply.Err) == quorate.Panicked && !strings.Contains(text, "panic") {
 			t.Fatalf("%q: checked %v, answered %v", text, err, reply.Err)
 		}
-		if err == nil && op.Newer(args) {
+		if err == nil && quorate.Engine().Newer(op, args) {
 			t.Fatalf("%q was checked, and is of a newer program", text)
 		}
 	})
@@ -238,7 +240,7 @@ func TestOperationsUnknownInsideATransactionAreNewer(t *testing.T) {
 		for _, word := range strings.Fields(text) {
 			args = append(args, []byte(word))
 		}
-		if got := op.Newer(args); got != want {
+		if got := quorate.Engine().Newer(op, args); got != want {
 			t.Errorf("%q: newer %v", text, got)
 		}
 	}
@@ -268,12 +270,12 @@ func TestSessionIDs(t *testing.T) {
 		"s#1": "s 1 true", "a#b#18446744073709551615": "a#b 18446744073709551615 true", "s#0": " 0 false", "s#01": " 0 false", "s#+1": " 0 false",
 		"#1": " 0 false", "s": " 0 false", "s#": " 0 false", "s#18446744073709551616": " 0 false", "": " 0 false",
 	} {
-		session, number, ok := id.Session()
+		session, number, ok := engine.Session(string(id))
 		if got := fmt.Sprint(session, " ", number, " ", ok); got != want {
 			t.Errorf("%q: %s, want %s", id, got, want)
 		}
-		if ok && quorate.SessionID(session, number) != id {
-			t.Errorf("%q became %q", id, quorate.SessionID(session, number))
+		if ok && quorate.CallID(engine.SessionID(session, number)) != id {
+			t.Errorf("%q became %q", id, quorate.CallID(engine.SessionID(session, number)))
 		}
 	}
 	for _, c := range []struct {
@@ -283,7 +285,7 @@ func TestSessionIDs(t *testing.T) {
 	}{{"s#5", 0, true}, {"s#5", 1, true}, {"s#5", 5, true}, {"s#5", 6, false}, {"s", 1, false}, {"", 1, false}, {"s", 0, true}} {
 		call := note("a", "1")
 		call.ID, call.Settled = c.id, c.settled
-		if _, err := notes.Check(call); (err == nil) != c.ok {
+		if _, err := quorate.Engine().Check(notes, call); (err == nil) != c.ok {
 			t.Errorf("%q that settles %d: %v", c.id, c.settled, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 type point struct {
@@ -23,38 +24,38 @@ func ptr[T any](v T) *T { return &v }
 func TestResultsHaveOneForm(t *testing.T) {
 	for _, c := range []struct {
 		result any
-		kind   quorate.Kind
+		kind   values.Kind
 		json   string
 	}{
-		{true, quorate.Bool, `true`},
-		{false, quorate.Bool, `false`},
-		{int64(math.MinInt64), quorate.Int, `-9223372036854775808`},
-		{int8(-1), quorate.Int, `-1`},
-		{uint64(math.MaxUint64), quorate.Uint, `18446744073709551615`},
-		{uint16(7), quorate.Uint, `7`},
-		{1.5, quorate.Float, `1.5`},
-		{1e300, quorate.Float, `1e+300`},
-		{float32(0.5), quorate.Float, `0.5`},
-		{math.Inf(-1), quorate.Float, `"-Inf"`},
-		{"7", quorate.Bytes, `"7"`},
-		{"", quorate.Bytes, `""`},
-		{"a\"\\\n<é\u2028\x7f", quorate.Bytes, `"a\"\\\n<é\u2028` + "\x7f" + `"`},
-		{"\xff", quorate.Bytes, `{"base64":"/w=="}`},
-		{[]byte("raw"), quorate.Bytes, `"raw"`},
-		{[]int{1, 2}, quorate.List, `[1,2]`},
-		{[]int{}, quorate.List, `[]`},
-		{[2]string{"a", "b"}, quorate.List, `["a","b"]`},
-		{[2]byte{1, 2}, quorate.List, `[1,2]`},
-		{[]*int{nil, ptr(1)}, quorate.List, `[null,1]`},
-		{map[string]int{"b": 2, "a": 1}, quorate.Map, `{"a":1,"b":2}`},
-		{point{X: 1, Y: 2, Label: "p", inner: ""}, quorate.Map, `{"x":1,"y":2,"name":"p"}`},
-		{map[string][]point{"p": {{X: 1}}}, quorate.Map, `{"p":[{"x":1,"y":0,"name":""}]}`},
-		{struct{}{}, quorate.None, `null`},
-		{quorate.IntValue(3), quorate.Int, `3`},
-		{ptr(3), quorate.Int, `3`},
-		{(*int)(nil), quorate.None, `null`},
+		{true, values.KindBool, `true`},
+		{false, values.KindBool, `false`},
+		{int64(math.MinInt64), values.KindInt, `-9223372036854775808`},
+		{int8(-1), values.KindInt, `-1`},
+		{uint64(math.MaxUint64), values.KindUint, `18446744073709551615`},
+		{uint16(7), values.KindUint, `7`},
+		{1.5, values.KindFloat, `1.5`},
+		{1e300, values.KindFloat, `1e+300`},
+		{float32(0.5), values.KindFloat, `0.5`},
+		{math.Inf(-1), values.KindFloat, `"-Inf"`},
+		{"7", values.KindBytes, `"7"`},
+		{"", values.KindBytes, `""`},
+		{"a\"\\\n<é\u2028\x7f", values.KindBytes, `"a\"\\\n<é\u2028` + "\x7f" + `"`},
+		{"\xff", values.KindBytes, `{"base64":"/w=="}`},
+		{[]byte("raw"), values.KindBytes, `"raw"`},
+		{[]int{1, 2}, values.KindList, `[1,2]`},
+		{[]int{}, values.KindList, `[]`},
+		{[2]string{"a", "b"}, values.KindList, `["a","b"]`},
+		{[2]byte{1, 2}, values.KindList, `[1,2]`},
+		{[]*int{nil, ptr(1)}, values.KindList, `[null,1]`},
+		{map[string]int{"b": 2, "a": 1}, values.KindMap, `{"a":1,"b":2}`},
+		{point{X: 1, Y: 2, Label: "p", inner: ""}, values.KindMap, `{"x":1,"y":2,"name":"p"}`},
+		{map[string][]point{"p": {{X: 1}}}, values.KindMap, `{"p":[{"x":1,"y":0,"name":""}]}`},
+		{struct{}{}, values.KindNone, `null`},
+		{values.Int(3), values.KindInt, `3`},
+		{ptr(3), values.KindInt, `3`},
+		{(*int)(nil), values.KindNone, `null`},
 	} {
-		v, err := quorate.ValueOf(c.result)
+		v, err := values.Of(c.result)
 		if err != nil {
 			t.Errorf("%T: %v", c.result, err)
 			continue
@@ -62,7 +63,7 @@ func TestResultsHaveOneForm(t *testing.T) {
 		text, err := json.Marshal(v)
 		raw, _ := v.AppendJSON([]byte("before"))
 		compact := string(text)
-		if v.Kind() == quorate.Bytes { // json.Marshal escapes < and > of what MarshalJSON returns
+		if v.Kind() == values.KindBytes { // json.Marshal escapes < and > of what MarshalJSON returns
 			compact = string(raw[len("before"):])
 		}
 		if err != nil || v.Kind() != c.kind || compact != c.json {
@@ -76,8 +77,8 @@ func TestResultsHaveOneForm(t *testing.T) {
 }
 
 func TestValueOfNothingIsNone(t *testing.T) {
-	v, err := quorate.ValueOf(nil)
-	if err != nil || v.Kind() != quorate.None || v.String() != "" {
+	v, err := values.Of(nil)
+	if err != nil || v.Kind() != values.KindNone || v.String() != "" {
 		t.Errorf("got %v %v", v, err)
 	}
 	n := 5
@@ -87,7 +88,7 @@ func TestValueOfNothingIsNone(t *testing.T) {
 }
 
 func TestNameInAMapIsAlwaysAString(t *testing.T) {
-	v, err := quorate.ValueOf(map[string]int{"\xff": 1})
+	v, err := values.Of(map[string]int{"\xff": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +99,13 @@ func TestNameInAMapIsAlwaysAString(t *testing.T) {
 
 func TestValueOfAnotherKindReadsAsZero(t *testing.T) {
 	for _, v := range []quorate.Value{
-		{}, quorate.BoolValue(true), quorate.IntValue(1), quorate.UintValue(1), quorate.FloatValue(1),
-		quorate.BytesValue("1"), quorate.ListValue(quorate.IntValue(1)), quorate.MapValue(quorate.BytesValue("a"), quorate.IntValue(1)),
+		{}, values.Bool(true), values.Int(1), values.Uint(1), values.Float(1),
+		values.Bytes("1"), values.List(values.Int(1)), values.Map(values.Bytes("a"), values.Int(1)),
 	} {
 		k := v.Kind()
-		if v.Bool() != (k == quorate.Bool) || (v.Int() == 1) != (k == quorate.Int) || (v.Uint() == 1) != (k == quorate.Uint) ||
-			(v.Float() == 1) != (k == quorate.Float) || (v.Text() == "1") != (k == quorate.Bytes) ||
-			(len(v.List()) > 0) != (k == quorate.List || k == quorate.Map) {
+		if v.Bool() != (k == values.KindBool) || (v.Int() == 1) != (k == values.KindInt) || (v.Uint() == 1) != (k == values.KindUint) ||
+			(v.Float() == 1) != (k == values.KindFloat) || (v.Text() == "1") != (k == values.KindBytes) ||
+			(len(v.List()) > 0) != (k == values.KindList || k == values.KindMap) {
 			t.Errorf("kind %s: %v %v %v %v %q %v", k, v.Bool(), v.Int(), v.Uint(), v.Float(), v.Text(), v.List())
 		}
 	}
@@ -112,9 +113,9 @@ func TestValueOfAnotherKindReadsAsZero(t *testing.T) {
 
 func TestValuesOfDifferentKindsAreNotEqual(t *testing.T) {
 	all := []quorate.Value{
-		{}, quorate.BoolValue(true), quorate.BoolValue(false), quorate.IntValue(1), quorate.UintValue(1), quorate.FloatValue(1),
-		quorate.BytesValue("1"), quorate.BytesValue(""), quorate.ListValue(), quorate.MapValue(),
-		quorate.ListValue(quorate.IntValue(1)), quorate.ListValue(quorate.UintValue(1)),
+		{}, values.Bool(true), values.Bool(false), values.Int(1), values.Uint(1), values.Float(1),
+		values.Bytes("1"), values.Bytes(""), values.List(), values.Map(),
+		values.List(values.Int(1)), values.List(values.Uint(1)),
 	}
 	for i, v := range all {
 		for k, w := range all {
@@ -131,15 +132,15 @@ func TestResultThatDoesNotFitIsRefused(t *testing.T) {
 		target any
 		want   string
 	}{
-		{quorate.IntValue(300), new(int8), "a result of kind integer does not fit a int8"},
-		{quorate.UintValue(300), new(uint8), "a result of kind unsigned integer does not fit a uint8"},
-		{quorate.BytesValue("x"), new(int64), "a result of kind string does not fit a int64"},
-		{quorate.IntValue(1), new(string), "a result of kind integer does not fit a string"},
-		{quorate.ListValue(quorate.IntValue(1)), new([2]int), "a result of kind list does not fit a [2]int"},
-		{quorate.ListValue(quorate.BoolValue(true)), new([]int), "a result of kind bool does not fit a int"},
-		{quorate.MapValue(quorate.BytesValue("x"), quorate.BytesValue("y")), new(point), "field x: a result of kind string does not fit a int"},
-		{quorate.IntValue(1), 7, "a result is stored through a pointer, not a int"},
-		{quorate.IntValue(1), (*int)(nil), "a result is stored through a pointer, not a *int"},
+		{values.Int(300), new(int8), "a result of kind integer does not fit a int8"},
+		{values.Uint(300), new(uint8), "a result of kind unsigned integer does not fit a uint8"},
+		{values.Bytes("x"), new(int64), "a result of kind string does not fit a int64"},
+		{values.Int(1), new(string), "a result of kind integer does not fit a string"},
+		{values.List(values.Int(1)), new([2]int), "a result of kind list does not fit a [2]int"},
+		{values.List(values.Bool(true)), new([]int), "a result of kind bool does not fit a int"},
+		{values.Map(values.Bytes("x"), values.Bytes("y")), new(point), "field x: a result of kind string does not fit a int"},
+		{values.Int(1), 7, "a result is stored through a pointer, not a int"},
+		{values.Int(1), (*int)(nil), "a result is stored through a pointer, not a *int"},
 	} {
 		if err := c.value.Into(c.target); err == nil || err.Error() != c.want {
 			t.Errorf("%s into %T: %v, want %q", c.value, c.target, err, c.want)
@@ -160,15 +161,15 @@ func drawValue(data []byte, depth int) (_ quorate.Value, rest []byte) {
 	}
 	switch {
 	case kind == 1:
-		return quorate.BoolValue(num%2 == 1), data[n:]
+		return values.Bool(num%2 == 1), data[n:]
 	case kind == 2:
-		return quorate.IntValue(int64(num)), data[n:]
+		return values.Int(int64(num)), data[n:]
 	case kind == 3:
-		return quorate.UintValue(num), data[n:]
+		return values.Uint(num), data[n:]
 	case kind == 4:
-		return quorate.FloatValue(math.Float64frombits(num)), data[n:]
+		return values.Float(math.Float64frombits(num)), data[n:]
 	case kind == 5:
-		return quorate.BytesValue(data[:n]), data[n:]
+		return values.Bytes(data[:n]), data[n:]
 	case kind == 0 || depth == 0 || n == 0:
 		return quorate.Value{}, data
 	}
@@ -176,16 +177,16 @@ func drawValue(data []byte, depth int) (_ quorate.Value, rest []byte) {
 	var list []quorate.Value
 	for i := range elements {
 		if kind == 7 {
-			list = append(list, quorate.BytesValue(string(rune('a'+i))+string(data[:min(1, len(data))])))
+			list = append(list, values.Bytes(string(rune('a'+i))+string(data[:min(1, len(data))])))
 		}
 		var v quorate.Value
 		v, data = drawValue(data, depth-1)
 		list = append(list, v)
 	}
 	if kind == 7 {
-		return quorate.MapValue(list...), data
+		return values.Map(list...), data
 	}
-	return quorate.ListValue(list...), data
+	return values.List(list...), data
 }
 
 // Every Value has JSON that is valid, and integers and bytes come back from
@@ -204,7 +205,7 @@ func FuzzValue(f *testing.F) {
 		if !v.Equal(v) {
 			t.Fatalf("%s is not equal to itself", text)
 		}
-		if v.Kind() != quorate.Int && v.Kind() != quorate.Bytes {
+		if v.Kind() != values.KindInt && v.Kind() != values.KindBytes {
 			return
 		}
 		var back quorate.Value
@@ -217,19 +218,19 @@ func FuzzValue(f *testing.F) {
 func TestValueIsWrittenAsAPersonWould(t *testing.T) {
 	for want, v := range map[string]quorate.Value{
 		"":        {},
-		"true":    quorate.BoolValue(true),
-		"-1":      quorate.IntValue(-1),
-		"1":       quorate.UintValue(1),
-		"0.5":     quorate.FloatValue(0.5),
-		"a b":     quorate.BytesValue("a b"),
-		`["a",1]`: quorate.ListValue(quorate.BytesValue("a"), quorate.IntValue(1)),
-		`{"a":1}`: quorate.MapValue(quorate.BytesValue("a"), quorate.IntValue(1)),
+		"true":    values.Bool(true),
+		"-1":      values.Int(-1),
+		"1":       values.Uint(1),
+		"0.5":     values.Float(0.5),
+		"a b":     values.Bytes("a b"),
+		`["a",1]`: values.List(values.Bytes("a"), values.Int(1)),
+		`{"a":1}`: values.Map(values.Bytes("a"), values.Int(1)),
 	} {
 		if got := v.String(); got != want {
 			t.Errorf("%s is %q, want %q", v.Kind(), got, want)
 		}
 	}
-	if got := quorate.Kind(99).String(); got != "kind 99" {
+	if got := values.Kind(99).String(); got != "kind 99" {
 		t.Errorf("an unknown kind is %q", got)
 	}
 }

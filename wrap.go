@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // once is an Executor that gives ids to calls.
@@ -29,7 +30,7 @@ func (o once) Execute(ctx context.Context, calls []Call) []Reply {
 // stale is an Executor that lets reads see an older state.
 type stale struct {
 	on     Executor
-	atMost Consistency
+	atMost time.Duration
 }
 
 func (s stale) Execute(ctx context.Context, calls []Call) []Reply {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 const (
@@ -38,15 +39,15 @@ func (a *arguments) value(word string) (quorate.Value, error) {
 	}
 	n, err := strconv.ParseInt(content, 10, 64)
 	if err == nil && strconv.FormatInt(n, 10) == content && !a.text {
-		return quorate.IntValue(n), nil
+		return values.Int(n), nil
 	}
-	return quorate.BytesValue(content), nil
+	return values.Bytes(content), nil
 }
 
 // integer is a value that must be an integer.
 func (a *arguments) integer(word string) (quorate.Value, error) {
 	v, err := a.value(word)
-	if err == nil && v.Kind() != quorate.Int {
+	if err == nil && v.Kind() != values.KindInt {
 		return v, usage("%.40q is not an integer of 64 bits", v.Text())
 	}
 	return v, err

@@ -159,7 +159,7 @@ Instead of the mix, ` + text
 func (b *bench) exampleCall() string {
 	op := &b.program.service.Operations()[0]
 	words := exampleOf(op)
-	for i, a := range op.Arguments()[:len(words)] {
+	for i, a := range quorate.Engine().Arguments(op)[:len(words)] {
 		if typeWord(a.Type) == "string" {
 			words[i] += "-" + placeholder
 			break

@@ -98,7 +98,7 @@ func (w *goWorker) Do(ctx context.Context) (errs []error) {
 func (w *goWorker) call(what *task, n uint64) (quorate.Call, error) {
 	call := quorate.Call{Name: what.operation.Name()}
 	if !what.writes() {
-		call.Read = quorate.Consistency(time.Duration(w.maker.bench.nodes.stale))
+		call.Read = time.Duration(time.Duration(w.maker.bench.nodes.stale))
 	}
 	var err error
 	call.Args, err = what.args(n)

@@ -74,7 +74,7 @@ func (t *task) args(n uint64) ([][]byte, error) {
 	for i, word := range t.words {
 		text[i] = word.with(n)
 	}
-	return t.operation.ArgsFromText(text)
+	return quorate.Engine().ArgsFromText(t.operation, text)
 }
 
 // newTask makes the task of calling an operation with words.
@@ -94,7 +94,7 @@ func (t *task) check() error {
 		if err != nil {
 			return err
 		}
-		same, err := t.operation.ArgsFromJSON(t.body.with(n))
+		same, err := quorate.Engine().ArgsFromJSON(t.operation, t.body.with(n))
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (p *program) parseCall(text string) (*task, error) {
 	}
 	args, err := t.args(0)
 	if err == nil {
-		_, err = p.service.Check(quorate.Call{Name: op.Name(), Args: args})
+		_, err = quorate.Engine().Check(p.service, quorate.Call{Name: op.Name(), Args: args})
 	}
 	return t, err
 }

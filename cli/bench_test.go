@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // protocols is what bench speaks.
@@ -183,7 +184,7 @@ func TestBenchReadsAsStaleAsItIsTold(t *testing.T) {
 		node := &fake{reply: done}
 		bench(t, 0, "--proto", proto, "--addr", mustServeProto(t, proto, node), "--rate", "100", "--duration", "100ms", "--mix", "put,get", "--stale", "1500ms")
 		for _, call := range node.seen() {
-			if call.Name == "GET" && call.Read != quorate.Consistency(1500*time.Millisecond) || call.Name == "PUT" && call.Read != 0 {
+			if call.Name == "GET" && call.Read != time.Duration(1500*time.Millisecond) || call.Name == "PUT" && call.Read != 0 {
 				t.Errorf("%s: %s reads with %v", proto, call.Name, call.Read)
 			}
 		}
@@ -425,14 +426,14 @@ func TestBenchRemovesItsKeysAndNoOthers(t *testing.T) {
 	t.Parallel()
 	state := memory.New(kv.Service)
 	for _, key := range []kv.Key{"bench", "benches", "bench:an earlier run", "a", "z"} {
-		if _, err := quorate.Do(t.Context(), state, kv.Put{Key: key, Value: quorate.IntValue(1)}); err != nil {
+		if _, err := quorate.Do(t.Context(), state, kv.Put{Key: key, Value: values.Int(1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// More than are asked for at once.
 	var pairs []quorate.Value
 	for i := range 2500 {
-		pairs = append(pairs, quorate.BytesValue(fmt.Sprintf("bench:value:%d", i)), quorate.IntValue(1))
+		pairs = append(pairs, values.Bytes(fmt.Sprintf("bench:value:%d", i)), values.Int(1))
 	}
 	if _, err := quorate.Do(t.Context(), state, kv.MPut{Pairs: pairs}); err != nil {
 		t.Fatal(err)

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // bodyOf is words, as they are typed by position, as the JSON object that HTTP
 // takes for them. Of a transaction the one word is the object.
 func bodyOf(op *quorate.Operation, words []string) []byte {
-	arguments := op.Arguments()
+	arguments := quorate.Engine().Arguments(op)
 	if arguments == nil {
 		return []byte(strings.Join(words, " "))
 	}
@@ -23,7 +24,7 @@ func bodyOf(op *quorate.Operation, words []string) []byte {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(append(body, jsonOf(quorate.BytesValue(a.Name))...), ':')
+		body = append(append(body, jsonOf(values.Bytes(a.Name))...), ':')
 		if !a.List {
 			body = appendWord(body, a.Type, words[i])
 			continue
@@ -60,5 +61,5 @@ func appendWord(dst []byte, t reflect.Type, word string) []byte {
 	if bare {
 		return append(dst, word...)
 	}
-	return append(dst, jsonOf(quorate.BytesValue(word))...)
+	return append(dst, jsonOf(values.Bytes(word))...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/cli"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -19,7 +20,7 @@ func TestVerbsBindTheirWords(t *testing.T) {
 	file := mustWrite(t, "value", "from a file\n")
 	binary := mustWrite(t, "binary", "\xff\x00")
 	object := mustWrite(t, "txn", `{"then":[{"delete":{"key":"a"}}]}`)
-	text, number := quorate.BytesValue[string], quorate.IntValue
+	text, number := values.Bytes[string], values.Int
 
 	for _, c := range []struct {
 		in   string
@@ -77,14 +78,14 @@ func TestVerbsBindTheirWords(t *testing.T) {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			node := &fake{reply: done}
 			if c.args[0] == "ttl" {
-				node.reply.Value = quorate.MapValue()
+				node.reply.Value = values.Map()
 			}
 			got := run(t, c.in, append(c.args[:1:1], append([]string{"--addr", mustServe(t, node)}, c.args[1:]...)...)...)
 			if got.exit != 0 {
 				t.Fatalf("exit %d: %s", got.exit, got.log)
 			}
 			sent, want := node.last(t), mustCall(t, c.want)
-			if op, _ := kv.Service.Lookup(want); sent.Name != op.Name() || !sameArgs(op, sent.Args, want.Args) {
+			if op, _ := quorate.Engine().Lookup(kv.Service, want); sent.Name != op.Name() || !sameArgs(op, sent.Args, want.Args) {
 				t.Errorf("sent %s %q, want %s %q", sent.Name, sent.Args, op.Name(), want.Args)
 			}
 		})
@@ -117,12 +118,12 @@ func TestAddressesMayBeURLs(t *testing.T) {
 }
 
 func TestAgeOfAStaleReadIsAskedForAndPassedOnAsJSON(t *testing.T) {
-	node := &fake{reply: quorate.Reply{Value: quorate.BytesValue("green"), Index: 17, Age: 12*time.Millisecond + 300}}
+	node := &fake{reply: quorate.Reply{Value: values.Bytes("green"), Index: 17, Age: 12*time.Millisecond + 300}}
 	addr := mustServe(t, node)
 	const answer = `{"value":"green","index":17,"age":"12ms"}` + "\n"
 	for form, want := range map[string]string{"json": answer, "table": "green\n", "raw": "green"} {
 		got := run(t, "", "get", "color", "--addr", addr, "--stale", "500ms", "-o", form)
-		if read := node.last(t).Read; got.exit != 0 || got.out != want || read != quorate.Consistency(500*time.Millisecond) {
+		if read := node.last(t).Read; got.exit != 0 || got.out != want || read != time.Duration(500*time.Millisecond) {
 			t.Errorf("%s: exit %d, output %q, errors %q, asked for %v", form, got.exit, got.out, got.log, time.Duration(read))
 		}
 	}
@@ -133,7 +134,7 @@ func TestAgeOfAStaleReadIsAskedForAndPassedOnAsJSON(t *testing.T) {
 }
 
 func TestOutputForms(t *testing.T) {
-	big, text := quorate.IntValue(9007199254740993), quorate.BytesValue("a<b\n")
+	big, text := values.Int(9007199254740993), values.Bytes("a<b\n")
 	for _, c := range []struct {
 		value      quorate.Value
 		form, want string
@@ -144,16 +145,16 @@ func TestOutputForms(t *testing.T) {
 		{text, "table", "a<b\n\n"},
 		{text, "raw", "a<b\n"},
 		{text, "json", `{"value":"a<b\n","index":17}` + "\n"},
-		{quorate.BytesValue("\xff\x00"), "table", `{"base64":"/wA="}` + "\n"},
-		{quorate.BytesValue("\xff\x00"), "json", `{"value":{"base64":"/wA="},"index":17}` + "\n"},
-		{quorate.BytesValue("\xff\x00"), "raw", "\xff\x00"},
-		{quorate.BoolValue(true), "table", "true\n"},
-		{quorate.BoolValue(false), "raw", "false"},
+		{values.Bytes("\xff\x00"), "table", `{"base64":"/wA="}` + "\n"},
+		{values.Bytes("\xff\x00"), "json", `{"value":{"base64":"/wA="},"index":17}` + "\n"},
+		{values.Bytes("\xff\x00"), "raw", "\xff\x00"},
+		{values.Bool(true), "table", "true\n"},
+		{values.Bool(false), "raw", "false"},
 		{quorate.Value{}, "table", "\n"},
 		{quorate.Value{}, "raw", ""},
 		{quorate.Value{}, "json", `{"value":null,"index":17}` + "\n"},
-		{quorate.ListValue(quorate.IntValue(1), quorate.BytesValue("a")), "table", `[1,"a"]` + "\n"},
-		{quorate.ListValue(quorate.IntValue(1), quorate.BytesValue("a")), "raw", `[1,"a"]`},
+		{values.List(values.Int(1), values.Bytes("a")), "table", `[1,"a"]` + "\n"},
+		{values.List(values.Int(1), values.Bytes("a")), "raw", `[1,"a"]`},
 	} {
 		t.Run(c.form+" "+c.value.String(), func(t *testing.T) {
 			node := mustServe(t, &fake{reply: quorate.Reply{Value: c.value, Index: 17}})
@@ -180,7 +181,7 @@ func TestExitCodesFollowTheAnswer(t *testing.T) {
 		log   string
 	}{
 		{"get", refusing(quorate.NotFound, sure, `there is nothing under key "k"`), 3, `there is nothing under key "k"`},
-		{"put", conflict(quorate.BytesValue("blue")), 6, `not as expected: it is "blue"`},
+		{"put", conflict(values.Bytes("blue")), 6, `not as expected: it is "blue"`},
 		{"put", conflict(quorate.Value{}), 6, `not as expected: there is nothing`},
 		{"put", refusing(quorate.WrongType, sure, "holds a string"), 1, `holds a string`},
 		{"put", refusing(quorate.Overflow, sure, "does not fit"), 1, `does not fit`},
@@ -212,7 +213,7 @@ func TestExitCodesFollowTheAnswer(t *testing.T) {
 }
 
 func TestErrorsAreJSONWhereJSONWasAskedFor(t *testing.T) {
-	other := mustServe(t, &fake{reply: conflict(quorate.IntValue(9007199254740993))})
+	other := mustServe(t, &fake{reply: conflict(values.Int(9007199254740993))})
 	missing := mustServe(t, &fake{reply: refusing(quorate.NotFound, quorate.NotApplied, "nothing")})
 	led := quorate.Reply{Err: &quorate.Error{Code: quorate.Unavailable, Message: "not here", Leader: "n2:7302"}}
 	silent := nobody(t)
@@ -332,7 +333,7 @@ func TestLargestValueArrivesAsItIs(t *testing.T) {
 		if got := run(t, value, "put", "k", "-", "--addr", mustServe(t, node)); got.exit != 0 {
 			t.Fatalf("%q: exit %d: %s", text, got.exit, got.log)
 		}
-		want := mustCall(t, kv.Put{Key: "k", Value: quorate.BytesValue(value)})
+		want := mustCall(t, kv.Put{Key: "k", Value: values.Bytes(value)})
 		if got := node.last(t); !bytes.Equal(got.Args[1], want.Args[1]) {
 			t.Errorf("a value of %q arrives as one of %d bytes", text, len(got.Args[1]))
 		}

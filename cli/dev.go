@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/node"
 )
 
@@ -59,7 +60,7 @@ func (p *program) firstCall() (command, path string) {
 		return "inc hits", `INC -d '{"key":"hits"}'`
 	}
 	op := &p.service.Operations()[0]
-	if op.Arguments() == nil {
+	if quorate.Engine().Arguments(op) == nil {
 		return "status", "status"
 	}
 	words := exampleOf(op)

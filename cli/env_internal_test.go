@@ -16,30 +16,30 @@ import (
 // errParsed ends a command as soon as its flags have their values.
 var errParsed = errors.New("parsed")
 
-// values is, for one type of flag, two values that differ from any default,
+// samples is, for one type of flag, two values that differ from any default,
 // and one that the flag refuses. Flags that take any text refuse nothing.
-type values struct{ one, other, bad string }
+type samples struct{ one, other, bad string }
 
-func valuesOf(t *testing.T, f *pflag.Flag) values {
+func samplesOf(t *testing.T, f *pflag.Flag) samples {
 	if c, ok := f.Value.(*choice); ok {
-		return values{c.words[len(c.words)-1], c.words[1], "nonsense"}
+		return samples{c.words[len(c.words)-1], c.words[1], "nonsense"}
 	}
 	switch f.Value.Type() {
 	case "string":
-		return values{"one", "other", ""}
+		return samples{"one", "other", ""}
 	case "stringSlice":
-		return values{"a:1,b:2", "c:3", ""}
+		return samples{"a:1,b:2", "c:3", ""}
 	case "stringArray":
-		return values{"GET a", "GET b", ""}
+		return samples{"GET a", "GET b", ""}
 	case "duration":
-		return values{"77ms", "88s", "soon"}
+		return samples{"77ms", "88s", "soon"}
 	case "uint64", "uint":
-		return values{"77", "88", "-1"}
+		return samples{"77", "88", "-1"}
 	case "bool":
-		return values{"true", "false", "perhaps"}
+		return samples{"true", "false", "perhaps"}
 	}
 	t.Fatalf("flag %s is of type %s, which this test does not know", f.Name, f.Value.Type())
-	return values{}
+	return samples{}
 }
 
 // parse runs a command up to where its flags have their values and returns
@@ -87,7 +87,7 @@ func checkVariable(t *testing.T, command string, f *pflag.Flag) {
 	if !strings.Contains(f.Usage, "[$"+name+"]") {
 		t.Errorf("the help text %q does not name %s", f.Usage, name)
 	}
-	v := valuesOf(t, f)
+	v := samplesOf(t, f)
 	shown := func(value string) string {
 		switch f.Value.Type() {
 		case "stringArray":

@@ -28,7 +28,7 @@ fields is printed as JSON.`,
 			if err := nodes.checkUse(op); err != nil {
 				return err
 			}
-			args, err := op.ArgsFromText(bytesOf(words[1:]))
+			args, err := quorate.Engine().ArgsFromText(op, bytesOf(words[1:]))
 			if err != nil {
 				return unbound(err)
 			}
@@ -55,7 +55,7 @@ func (r *remote) checkUse(op *quorate.Operation) error {
 // exampleCall is a call of the first operation.
 func (p *program) exampleCall() string {
 	op := &p.service.Operations()[0]
-	if op.Arguments() == nil {
+	if quorate.Engine().Arguments(op) == nil {
 		return op.Name() + " '{}'"
 	}
 	return strings.Join(append([]string{op.Name()}, exampleOf(op)...), " ")
@@ -65,7 +65,7 @@ func (p *program) exampleCall() string {
 func (p *program) usages() string {
 	var lines strings.Builder
 	for _, op := range p.service.Operations() {
-		lines.WriteString("  " + op.Name() + " " + op.Usage() + "\n")
+		lines.WriteString("  " + op.Name() + " " + quorate.Engine().Usage(&op) + "\n")
 	}
 	return lines.String()
 }

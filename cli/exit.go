@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // The exit codes. Each means one thing, for scripts to rely on.
@@ -81,7 +82,7 @@ func refused(e *quorate.Error, writes bool) *failure {
 	if !writes {
 		p.Message = reason(e)
 	}
-	if e.Code == quorate.Conflict || e.Value.Kind() != quorate.None {
+	if e.Code == quorate.Conflict || e.Value.Kind() != values.KindNone {
 		p.Value = jsonOf(e.Value)
 	}
 	return &failure{problem: p, exit: exitOf(p)}

@@ -4,30 +4,31 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // fields is the arguments of a call: names and values in turns.
 type fields []quorate.Value
 
 func (f fields) with(name string, value quorate.Value) fields {
-	return append(f, quorate.BytesValue(name), value)
+	return append(f, values.Bytes(name), value)
 }
 
 // args is the arguments as the operation takes them.
 func (f fields) args(op *quorate.Operation) ([][]byte, error) {
-	return op.ArgsFromJSON(jsonOf(quorate.MapValue(f...)))
+	return quorate.Engine().ArgsFromJSON(op, jsonOf(values.Map(f...)))
 }
 
-func keyField(key string) fields { return fields{}.with("key", quorate.BytesValue(key)) }
+func keyField(key string) fields { return fields{}.with("key", values.Bytes(key)) }
 
 func keyFields(_ *verbFlags, words []string) (fields, error) { return keyField(words[0]), nil }
 
 func listFields(_ *verbFlags, words []string) (fields, error) {
 	keys := make([]quorate.Value, len(words))
 	for i, word := range words {
-		keys[i] = quorate.BytesValue(word)
+		keys[i] = values.Bytes(word)
 	}
-	return fields{}.with("keys", quorate.ListValue(keys...)), nil
+	return fields{}.with("keys", values.List(keys...)), nil
 }
 
 // keysFields is the key, or the keys if there are several.
@@ -54,18 +55,18 @@ func mputFields(f *verbFlags, words []string) (fields, error) {
 		if err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, quorate.BytesValue(words[i]), value)
+		pairs = append(pairs, values.Bytes(words[i]), value)
 	}
-	return f.conditions(fields{}.with("pairs", quorate.ListValue(pairs...))), nil
+	return f.conditions(fields{}.with("pairs", values.List(pairs...))), nil
 }
 
 // conditions adds what must hold before a value is stored.
 func (f *verbFlags) conditions(call fields) fields {
 	if f.absent {
-		call = call.with("nx", quorate.BoolValue(true))
+		call = call.with("nx", values.Bool(true))
 	}
 	if f.present {
-		call = call.with("xx", quorate.BoolValue(true))
+		call = call.with("xx", values.Bool(true))
 	}
 	return call
 }
@@ -100,4 +101,4 @@ func expireFields(_ *verbFlags, words []string) (fields, error) {
 	return keyField(words[0]).with("ttl", milliseconds(d)), nil
 }
 
-func milliseconds(d time.Duration) quorate.Value { return quorate.IntValue(d.Milliseconds()) }
+func milliseconds(d time.Duration) quorate.Value { return values.Int(d.Milliseconds()) }

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
 // given is the arguments of one operation as a person gives them: as words in
@@ -22,7 +24,7 @@ type given struct {
 
 // argumentFlag is the flag of one argument. It keeps what was typed.
 type argumentFlag struct {
-	argument quorate.Argument
+	argument engine.Argument[quorate.Value]
 	name     string
 	texts    []string
 }
@@ -41,7 +43,7 @@ func newGiven(cmd *cobra.Command, op *quorate.Operation) *given {
 	nodes.staleFlag(&others)
 	g := &given{op: op}
 	flags := cmd.Flags()
-	for _, argument := range op.Arguments() {
+	for _, argument := range quorate.Engine().Arguments(op) {
 		f := &argumentFlag{argument: argument, name: nameOf(argument.Name)}
 		for f.name == "" || f.name == "help" || others.Flags().Lookup(f.name) != nil || flags.Lookup(f.name) != nil {
 			f.name = strings.TrimSuffix("arg-"+f.name, "-")
@@ -108,7 +110,7 @@ func (f *argumentFlag) usage() string {
 	switch {
 	case f.argument.List:
 		more = "(may be repeated)"
-	case f.argument.Default.Kind() != quorate.None:
+	case f.argument.Default.Kind() != values.KindNone:
 		more = "(default " + f.shownDefault() + ")"
 	case f.argument.Optional:
 		more = "(optional)"
@@ -123,7 +125,7 @@ func (f *argumentFlag) shownDefault() string {
 	switch {
 	case f.argument.Type == durationType:
 		return time.Duration(v.Int()).String()
-	case v.Kind() == quorate.Bytes:
+	case v.Kind() == values.KindBytes:
 		return strconv.Quote(v.Text())
 	}
 	return v.String()
@@ -171,7 +173,7 @@ func (g *given) example(command string) string {
 }
 
 // exampleWord is a value that an argument may have.
-func exampleWord(a quorate.Argument) string {
+func exampleWord(a engine.Argument[quorate.Value]) string {
 	switch typeWord(a.Type) {
 	case "bool":
 		return "true"
@@ -217,7 +219,7 @@ func (g *given) args(words []string) ([][]byte, error) {
 			text = append(text, f.bytes(value))
 		}
 	}
-	args, err := g.op.ArgsFromText(text)
+	args, err := quorate.Engine().ArgsFromText(g.op, text)
 	if err != nil {
 		return nil, unbound(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // result is what one run of the program came to.
@@ -89,7 +90,7 @@ func nobody(t *testing.T) string {
 }
 
 // done is the reply of an executor that has nothing else to say.
-var done = quorate.Reply{Value: quorate.IntValue(1), Index: 17}
+var done = quorate.Reply{Value: values.Int(1), Index: 17}
 
 // fake is an executor that gives every call the same reply.
 type fake struct {
@@ -287,7 +288,7 @@ func (c *counter) Execute(_ context.Context, calls []quorate.Call) []quorate.Rep
 			n = c.effects
 			c.answers[call.ID] = n
 		}
-		replies[i] = quorate.Reply{Value: quorate.IntValue(n), Index: 17}
+		replies[i] = quorate.Reply{Value: values.Int(n), Index: 17}
 		if c.plan != nil {
 			if instead := c.plan(c.calls); instead.Err != nil {
 				replies[i] = instead

@@ -81,7 +81,7 @@ func (r *remote) useFlag(cmd *cobra.Command, op *quorate.Operation) {
 // operation itself finds wrong with its arguments needs no node to be told.
 func (p *program) call(cmd *cobra.Command, nodes *remote, op *quorate.Operation, args [][]byte) error {
 	call := quorate.Call{Name: op.Name(), Args: args}
-	if _, err := p.service.Check(call); err != nil {
+	if _, err := quorate.Engine().Check(p.service, call); err != nil {
 		e, ok := errors.AsType[*quorate.Error](err)
 		if !ok {
 			return usage("%v", err)
@@ -127,7 +127,7 @@ func nameOf(field string) string {
 // exampleOf is arguments that an operation takes: the required ones, a text
 // being the name of its field.
 func exampleOf(op *quorate.Operation) (words []string) {
-	arguments := op.Arguments()
+	arguments := quorate.Engine().Arguments(op)
 	last := -1
 	for i, a := range arguments {
 		if !a.Optional && !a.List {

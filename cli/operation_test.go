@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/cli"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // Take hands out tickets.
@@ -120,7 +121,7 @@ func of(service *quorate.Service) func(*respapi.Config) {
 
 func TestOperationsBindTheirWordsAndFlags(t *testing.T) {
 	many := Many{
-		UserName: "ada", Yes: true, Small: -8, Count: 2, Ratio: 0.5, Any: quorate.IntValue(7), Wait: 90 * time.Second,
+		UserName: "ada", Yes: true, Small: -8, Count: 2, Ratio: 0.5, Any: values.Int(7), Wait: 90 * time.Second,
 		Raw: []byte(`a "b" c`), After: 90 * time.Second,
 	}
 	with := func(change func(*Many)) Many {
@@ -157,11 +158,11 @@ func TestOperationsBindTheirWordsAndFlags(t *testing.T) {
 		{odd, append(flags, "--arg-id", "u1", "--arg-output", "o"), with(func(m *Many) { id, output := "u1", "o"; m.ID, m.Output = &id, &output })},
 		{odd, append(flags, "--maybe=false", "--raw", "\xff"), with(func(m *Many) { no := false; m.Maybe, m.Raw = &no, []byte("\xff") })},
 		{odd, append(flags, "--after", "1s", "--tag", "a,b", "--tag", "7"), with(func(m *Many) {
-			m.After, m.Tag = time.Second, []quorate.Value{quorate.BytesValue("a,b"), quorate.IntValue(7)}
+			m.After, m.Tag = time.Second, []quorate.Value{values.Bytes("a,b"), values.Int(7)}
 		})},
 		{odd, []string{"many", "ada", "true", "1", "2", "3", "x", "1s", "id", "o", "false", "r", "2s", "t", "-7"}, Many{
-			"ada", true, 1, 2, 3, quorate.BytesValue("x"), time.Second, ptr("id"), ptr("o"), ptr(false), []byte("r"), 2 * time.Second,
-			[]quorate.Value{quorate.BytesValue("t"), quorate.IntValue(-7)},
+			"ada", true, 1, 2, 3, values.Bytes("x"), time.Second, ptr("id"), ptr("o"), ptr(false), []byte("r"), 2 * time.Second,
+			[]quorate.Value{values.Bytes("t"), values.Int(-7)},
 		}},
 		{odd, []string{"do-nothing.now"}, Nothing{}},
 		{odd, []string{"do_nothing.now"}, Nothing{}},
@@ -177,7 +178,7 @@ func TestOperationsBindTheirWordsAndFlags(t *testing.T) {
 				t.Fatalf("exit %d, output %q: %s", got.exit, got.out, got.log)
 			}
 			sent, want := node.last(t), mustCall(t, c.want)
-			op, _ := c.service.Lookup(want)
+			op, _ := quorate.Engine().Lookup(c.service, want)
 			if sent.Name != op.Name() || !reflect.DeepEqual(whole(t, c.service, sent), whole(t, c.service, want)) {
 				t.Errorf("sent %s %q, want %s %q", sent.Name, sent.Args, op.Name(), want.Args)
 			}
@@ -189,14 +190,14 @@ func TestOperationsBindTheirWordsAndFlags(t *testing.T) {
 // is made of them, and its arguments again.
 func whole(t *testing.T, service *quorate.Service, call quorate.Call) [][]byte {
 	t.Helper()
-	if _, err := service.Check(call); err != nil {
+	if _, err := quorate.Engine().Check(service, call); err != nil {
 		t.Fatal(err)
 	}
-	op, _ := service.Lookup(call)
-	args := make([][]byte, max(len(call.Args), len(op.Arguments())))
+	op, _ := quorate.Engine().Lookup(service, call)
+	args := make([][]byte, max(len(call.Args), len(quorate.Engine().Arguments(op))))
 	copy(args, call.Args)
-	for i, a := range op.Arguments() {
-		if args[i] == nil && a.Default.Kind() != quorate.None {
+	for i, a := range quorate.Engine().Arguments(op) {
+		if args[i] == nil && a.Default.Kind() != values.KindNone {
 			args[i] = []byte(a.Default.String())
 		}
 	}

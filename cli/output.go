@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/invariant"
+	"github.com/quorate/quorate/values"
 )
 
 // The forms of output.
@@ -77,9 +78,9 @@ func jsonOf(v quorate.Value) json.RawMessage {
 // is a list or a map.
 func content(v quorate.Value) string {
 	switch v.Kind() {
-	case quorate.None:
+	case values.KindNone:
 		return ""
-	case quorate.Bytes:
+	case values.KindBytes:
 		return v.Text()
 	}
 	return string(jsonOf(v))
@@ -87,7 +88,7 @@ func content(v quorate.Value) string {
 
 // shown is a value as a person reads it: bytes that are no text are JSON.
 func shown(v quorate.Value) string {
-	if v.Kind() == quorate.Bytes && !utf8.ValidString(v.Text()) {
+	if v.Kind() == values.KindBytes && !utf8.ValidString(v.Text()) {
 		return string(jsonOf(v))
 	}
 	return content(v)

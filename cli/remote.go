@@ -144,7 +144,7 @@ func (l *link) run(call quorate.Call, writes bool) (quorate.Reply, error) {
 	if writes {
 		call.ID = quorate.CallID(cmp.Or(l.remote.id, rand.Text())) // 130 random bits
 	} else {
-		call.Read = quorate.Consistency(l.remote.stale)
+		call.Read = time.Duration(l.remote.stale)
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, l.remote.timeout)
 	defer cancel()

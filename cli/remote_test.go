@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 func TestReadWithoutAnswerDoesNotSpeakOfEffects(t *testing.T) {
@@ -222,14 +223,14 @@ func TestScanGoesOnUntilTheEndOrTheLimit(t *testing.T) {
 	state := memory.New(kv.Service)
 	node := mustServe(t, state)
 	var pairs []quorate.Value
-	var all, values strings.Builder
+	var all, lines strings.Builder
 	for i := range 2500 {
 		key := fmt.Sprintf("k/%04d", i)
-		pairs = append(pairs, quorate.BytesValue(key), quorate.IntValue(int64(i)))
+		pairs = append(pairs, values.Bytes(key), values.Int(int64(i)))
 		fmt.Fprintln(&all, key)
-		fmt.Fprintf(&values, "%s\t%d\n", key, i)
+		fmt.Fprintf(&lines, "%s\t%d\n", key, i)
 	}
-	pairs = append(pairs, quorate.BytesValue("\xff"), quorate.BytesValue("\xfe"))
+	pairs = append(pairs, values.Bytes("\xff"), values.Bytes("\xfe"))
 	if _, err := quorate.Do(t.Context(), state, kv.MPut{Pairs: pairs}); err != nil {
 		t.Fatal(err)
 	}
@@ -244,10 +245,10 @@ func TestScanGoesOnUntilTheEndOrTheLimit(t *testing.T) {
 	}{
 		{[]string{"scan"}, all.String() + odd + "\n", 3},
 		{[]string{"scan", "k/"}, all.String(), 3},
-		{[]string{"scan", "k/", "--values"}, values.String(), 3},
+		{[]string{"scan", "k/", "--values"}, lines.String(), 3},
 		{[]string{"scan", "k/", "--limit", "1001"}, head(all.String(), 1001), 2},
 		{[]string{"scan", "k/", "--limit", "1000"}, head(all.String(), 1000), 1},
-		{[]string{"scan", "k/00", "--limit", "2", "--values"}, head(values.String(), 2), 1},
+		{[]string{"scan", "k/00", "--limit", "2", "--values"}, head(lines.String(), 2), 1},
 		{[]string{"scan", "nothing"}, "", 1},
 		{[]string{"scan", "\xff", "--values"}, odd + "\t" + `{"base64":"/g=="}` + "\n", 1},
 		{[]string{"scan", "\xff", "--values", "-o", "raw"}, "\xff\t\xfe\n", 1},
@@ -268,9 +269,9 @@ func TestScanGoesOnUntilTheEndOrTheLimit(t *testing.T) {
 }
 
 func TestPageThatDoesNotGoOnEndsAScan(t *testing.T) {
-	more := quorate.MapValue(quorate.BytesValue("keys"), quorate.ListValue(), quorate.BytesValue("values"), quorate.ListValue(),
-		quorate.BytesValue("next"), quorate.BytesValue(""), quorate.BytesValue("more"), quorate.BoolValue(true))
-	for _, value := range []quorate.Value{more, quorate.IntValue(7)} {
+	more := values.Map(values.Bytes("keys"), values.List(), values.Bytes("values"), values.List(),
+		values.Bytes("next"), values.Bytes(""), values.Bytes("more"), values.Bool(true))
+	for _, value := range []quorate.Value{more, values.Int(7)} {
 		got := run(t, "", "scan", "--addr", mustServe(t, &fake{reply: quorate.Reply{Value: value, Index: 1}}))
 		if got.exit != 1 || !strings.Contains(got.log, "not understood") {
 			t.Errorf("exit %d, errors %q", got.exit, got.log)

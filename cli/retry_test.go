@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
+	"github.com/quorate/quorate/values"
 )
 
 var (
@@ -117,7 +118,7 @@ func TestWhetherTheNextAddressIsTried(t *testing.T) {
 		{"the call is invalid", serve, refuse(quorate.Invalid), false},
 		{"the operation is not known", serve, refuse(quorate.UnknownOperation), false},
 		{"the id was used before", serve, refuse(quorate.IDReused), false},
-		{"the state is another", serve, conflict(quorate.IntValue(5)), false},
+		{"the state is another", serve, conflict(values.Int(5)), false},
 		{"the command panics", serve, refuse(quorate.Panicked), false},
 	} {
 		for _, verb := range []string{"inc", "get"} {
@@ -227,7 +228,7 @@ func TestRefusalAfterAnUnknownOutcomeLeavesItUnknown(t *testing.T) {
 		exit  int
 		log   string
 	}{
-		{conflict(quorate.IntValue(7)), 6, "not as expected: it is 7\n"},
+		{conflict(values.Int(7)), 6, "not as expected: it is 7\n"},
 		{reused, 1, "other content\n"},
 		{notApplied, 4, "no leader; it may have been applied: "},
 		{refusing(quorate.Overloaded, quorate.NotApplied, "full"), 4, "full; it may have been applied: "},

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // scanOperation is the operation behind scan.
@@ -109,10 +110,10 @@ func (s scan) run(l *link, op *quorate.Operation, out io.Writer) error {
 
 func (s scan) fields(after string, size uint64) fields {
 	return fields{}.
-		with("prefix", quorate.BytesValue(s.prefix)).
-		with("after", quorate.BytesValue(after)).
-		with("limit", quorate.IntValue(int64(size))).
-		with("values", quorate.BoolValue(s.values))
+		with("prefix", values.Bytes(s.prefix)).
+		with("after", values.Bytes(after)).
+		with("limit", values.Int(int64(size))).
+		with("values", values.Bool(s.values))
 }
 
 // print writes one page.
@@ -126,7 +127,7 @@ func (s scan) print(r *remote, out io.Writer, reply quorate.Reply, got page) err
 	}
 	var lines strings.Builder
 	for i, key := range got.Keys {
-		lines.WriteString(form(quorate.BytesValue(key)))
+		lines.WriteString(form(values.Bytes(key)))
 		if s.values {
 			lines.WriteString("\t" + form(got.Values[i]))
 		}

@@ -44,7 +44,7 @@ func (v verb) fits(op *quorate.Operation, words []string) bool {
 
 // operation is that of a name in the service, or nil.
 func (p *program) operation(name string) *quorate.Operation {
-	op, _ := p.service.Lookup(quorate.Call{Name: name})
+	op, _ := quorate.Engine().Lookup(p.service, quorate.Call{Name: name})
 	return op
 }
 
@@ -87,7 +87,7 @@ func (v verb) bind(op *quorate.Operation, flags *verbFlags, words []string) (arg
 		if object, err = flags.content(words[0], objectBytesMax); err != nil {
 			return nil, err
 		}
-		args, err = op.ArgsFromJSON([]byte(object))
+		args, err = quorate.Engine().ArgsFromJSON(op, []byte(object))
 	} else {
 		var call fields
 		if call, err = v.fields(flags, words); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // startEcho serves a door over TCP whose executor answers at once, so that what
@@ -22,7 +23,7 @@ func startEcho(b *testing.B) (addr string) {
 	on := memory.Func(func(_ context.Context, calls []quorate.Call) []quorate.Reply {
 		replies := make([]quorate.Reply, len(calls))
 		for i := range replies {
-			replies[i] = quorate.Reply{Index: 1, Value: quorate.IntValue(7)}
+			replies[i] = quorate.Reply{Index: 1, Value: values.Int(7)}
 		}
 		return replies
 	})

@@ -13,7 +13,9 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 func TestCallsAnswerAsInProcess(t *testing.T) {
@@ -36,7 +38,7 @@ func TestCallsAnswerAsInProcess(t *testing.T) {
 		if !errors.Is(err, &quorate.Error{Code: quorate.NotFound}) || quorate.OutcomeUnknown(err) {
 			t.Fatalf("get of nothing: %v", err)
 		}
-		_, err = quorate.Do(ctx, c, kv.Cas{Key: "hits", Value: quorate.IntValue(9)})
+		_, err = quorate.Do(ctx, c, kv.Cas{Key: "hits", Value: values.Int(9)})
 		e, ok := errors.AsType[*quorate.Error](err)
 		if !ok || e.Code != quorate.Conflict || e.Outcome != quorate.NotApplied || e.Value.Int() != 3 {
 			t.Fatalf("cas: %#v", err)
@@ -84,7 +86,7 @@ func TestEachCallHasAnIDOfTheSessionAndSaysWhatIsSettled(t *testing.T) {
 		}
 		var first string
 		for i, f := range w.doors[0].seen() {
-			session, number, ok := f.calls[0].ID.Session()
+			session, number, ok := engine.Session(string(f.calls[0].ID))
 			if first == "" {
 				first = session
 			}
@@ -205,7 +207,7 @@ func TestLargeSliceGoesInSeveralFrames(t *testing.T) {
 		defer w.close()
 		c := w.open()
 		defer mustClose(t, c)
-		value := quorate.BytesValue(strings.Repeat("v", 300<<10))
+		value := values.Bytes(strings.Repeat("v", 300<<10))
 		var calls []quorate.Call
 		for i := range 10 {
 			calls = append(calls, mustCall(t, kv.Put{Key: kv.Key(fmt.Sprint(i)), Value: value}))
@@ -229,7 +231,7 @@ func TestLargestCallArrives(t *testing.T) {
 		c := w.open()
 		defer mustClose(t, c)
 		value := bytes.Repeat([]byte("v"), quorate.ArgsBytesMax-100)
-		if _, err := quorate.Do(t.Context(), c, kv.Put{Key: "k", Value: quorate.BytesValue(string(value))}); err != nil {
+		if _, err := quorate.Do(t.Context(), c, kv.Put{Key: "k", Value: values.Bytes(string(value))}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := quorate.Ask(t.Context(), c, kv.Get{Key: "k"})

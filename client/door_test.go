@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // serveDoor serves the Redis door of a node, on TCP.
@@ -99,7 +100,7 @@ func TestDoorOfANodeServesTheClient(t *testing.T) {
 func TestLargestCallsAndAnswersPassTheDoorOfANode(t *testing.T) {
 	c := mustOpen(t, client.Config{Addrs: []string{serveDoor(t, respapi.Config{Password: "secret"})}, Password: "secret"})
 	defer mustClose(t, c)
-	value := quorate.BytesValue(strings.Repeat("v", quorate.ArgsBytesMax-100))
+	value := values.Bytes(strings.Repeat("v", quorate.ArgsBytesMax-100))
 	var calls []quorate.Call
 	for range 3 {
 		calls = append(calls, mustCall(t, kv.Put{Key: "k", Value: value}), mustCall(t, kv.Get{Key: "k"}))

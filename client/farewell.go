@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/invariant"
 )
 
@@ -64,7 +65,7 @@ func (c *Client) bidFarewell(ctx context.Context, s *session) {
 func (s *session) farewell() quorate.Call {
 	call, err := quorate.NewCall(quorate.Txn{})
 	invariant.Must(err == nil, "an empty transaction is a call")
-	call.ID, call.Settled = quorate.SessionID(s.name, s.next), s.next
+	call.ID, call.Settled = quorate.CallID(engine.SessionID(s.name, s.next)), s.next
 	return call
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/kv"
 )
 
@@ -41,7 +42,7 @@ func (o *once) kept() (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for id := range o.known {
-		if session, number, ok := id.Session(); ok && number >= o.settled[session] {
+		if session, number, ok := engine.Session(string(id)); ok && number >= o.settled[session] {
 			n++
 		}
 	}

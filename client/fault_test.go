@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // TestWhatANodeDoesToAFrameCostsNoCall is one test for each deed of which a
@@ -550,7 +551,7 @@ func TestWhatIsTooMuchIsRefusedAndSurelyNotApplied(t *testing.T) {
 		w.doors[0].freeze()
 		c := w.open()
 		ctx, cancel := context.WithCancel(t.Context())
-		call := mustCall(t, kv.Put{Key: "k", Value: quorate.BytesValue(string(make([]byte, 1<<20-200)))})
+		call := mustCall(t, kv.Put{Key: "k", Value: values.Bytes(string(make([]byte, 1<<20-200)))})
 		var group sync.WaitGroup
 		for range 63 {
 			group.Go(func() { c.Execute(ctx, []quorate.Call{call}) })
@@ -583,7 +584,7 @@ func TestWhatWasNotSentNeverIs(t *testing.T) {
 		w.doors[0].freeze()
 		// One large call fills what the connection holds, and the writer waits.
 		var group sync.WaitGroup
-		large := kv.Put{Key: "large", Value: quorate.BytesValue(string(make([]byte, 1<<20-200)))}
+		large := kv.Put{Key: "large", Value: values.Bytes(string(make([]byte, 1<<20-200)))}
 		group.Go(func() { _, _ = quorate.Do(within(t, 400*time.Millisecond), c, large) })
 		synctest.Wait()
 		for range 10 {

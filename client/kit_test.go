@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/internal/peer/memnet"
@@ -369,7 +370,7 @@ func (o *once) Execute(ctx context.Context, calls []quorate.Call) []quorate.Repl
 }
 
 func (o *once) run(ctx context.Context, call quorate.Call) quorate.Reply {
-	session, number, ok := call.ID.Session()
+	session, number, ok := engine.Session(string(call.ID))
 	if ok && number < o.settled[session] {
 		o.late++
 		return quorate.Reply{Index: 1, Err: &quorate.Error{Code: quorate.IDReused, Outcome: quorate.Unknown, Message: "settled"}}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/invariant"
 )
@@ -122,7 +123,7 @@ func (p pass) name(calls []quorate.Call, settled uint64) {
 		if calls[i].ID != "" {
 			continue
 		}
-		calls[i].ID = quorate.SessionID(p.session.name, number)
+		calls[i].ID = quorate.CallID(engine.SessionID(p.session.name, number))
 		calls[i].Settled = settled
 		number++
 	}

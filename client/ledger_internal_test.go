@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 )
 
 func TestSettledIsTheLowestNumberWithoutAnAnswer(t *testing.T) {
@@ -49,7 +50,7 @@ func mustBeNumbered(t *rapid.T, calls []quorate.Call, p pass, open map[int]pass)
 		lowest = min(lowest, other.first)
 	}
 	for i, call := range calls {
-		session, number, ok := call.ID.Session()
+		session, number, ok := engine.Session(string(call.ID))
 		if !ok || session != p.session.name || number != p.first+uint64(i) {
 			t.Fatalf("call %d of the slice from %d on has id %q", i, p.first, call.ID)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // statusOf is the one place that translates a code to a status of HTTP. A
@@ -78,7 +79,7 @@ func (f *failure) append(dst []byte) ([]byte, error) {
 	if f.effect {
 		dst = appendString(append(dst, `,"outcome":`...), f.err.Outcome.String())
 	}
-	if f.err.Code == quorate.Conflict || f.err.Value.Kind() != quorate.None {
+	if f.err.Code == quorate.Conflict || f.err.Value.Kind() != values.KindNone {
 		var err error
 		if dst, err = f.err.Value.AppendJSON(append(dst, `,"value":`...)); err != nil {
 			return nil, err
@@ -92,7 +93,7 @@ func (f *failure) append(dst []byte) ([]byte, error) {
 
 // appendString appends text as a JSON string, whatever bytes it has.
 func appendString(dst []byte, text string) []byte {
-	quoted, err := quorate.BytesValue(strings.ToValidUTF8(text, "\uFFFD")).AppendJSON(dst)
+	quoted, err := values.Bytes(strings.ToValidUTF8(text, "\uFFFD")).AppendJSON(dst)
 	if err != nil { // there is no such text
 		return append(dst, `""`...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // BenchmarkDoor is what the door costs from the bytes of a request to those of
@@ -22,8 +23,8 @@ func BenchmarkDoor(b *testing.B) {
 		value      quorate.Value
 	}{
 		{"/put", `{"key":"k:000000012345","value":"12345678"}`, quorate.Value{}},
-		{"/inc", `{"key":"k:000000012345","value":1}`, quorate.IntValue(7)},
-		{"/get", `{"key":"k:000000012345"}`, quorate.BytesValue("12345678")},
+		{"/inc", `{"key":"k:000000012345","value":1}`, values.Int(7)},
+		{"/get", `{"key":"k:000000012345"}`, values.Bytes("12345678")},
 	} {
 		b.Run(request.path[1:], func(b *testing.B) {
 			c := mustConnect(b, request.value)

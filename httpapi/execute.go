@@ -56,7 +56,7 @@ func (s *Server) executeNamed(c *gin.Context) {
 
 // lookup finds an operation by its name in any case.
 func (s *Server) lookup(name string) (*quorate.Operation, bool) {
-	return s.config.Service.Lookup(quorate.Call{Name: strings.ToUpper(name)})
+	return quorate.Engine().Lookup(s.config.Service, quorate.Call{Name: strings.ToUpper(name)})
 }
 
 // execute answers one request for an operation.
@@ -115,7 +115,7 @@ func (s *Server) readArgs(c *gin.Context, op *quorate.Operation) ([][]byte, erro
 		}
 		return nil, quorate.Errorf(quorate.Invalid, "the body did not arrive in full: %v", err)
 	}
-	return op.ArgsFromJSON(body.Bytes())
+	return quorate.Engine().ArgsFromJSON(op, body.Bytes())
 }
 
 func bodyTooLarge() error {
@@ -162,7 +162,7 @@ func readID(h http.Header) (quorate.CallID, error) {
 }
 
 // readStale is the age that a read tolerates, from the query of the address.
-func readStale(address *url.URL, op *quorate.Operation) (quorate.Consistency, error) {
+func readStale(address *url.URL, op *quorate.Operation) (time.Duration, error) {
 	text, ok, err := parameter(address, "stale")
 	if !ok || err != nil {
 		return 0, err
@@ -175,7 +175,7 @@ func readStale(address *url.URL, op *quorate.Operation) (quorate.Consistency, er
 		return 0, quorate.Errorf(quorate.Invalid,
 			"parameter stale is %.40q, not a duration over 0 and up to %v such as 500ms", text, staleMax)
 	}
-	return quorate.Consistency(age), nil
+	return time.Duration(age), nil
 }
 
 // parseDuration reads a Go duration or plain milliseconds.

@@ -23,6 +23,7 @@ import (
 	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // post sends a body to a handler and returns the answer.
@@ -77,7 +78,7 @@ func TestEachCodeHasItsStatus(t *testing.T) {
 func TestFailuresSayWhatIsKnown(t *testing.T) {
 	sure := &quorate.Error{Code: quorate.Unavailable, Message: "no leader"}
 	unsure := &quorate.Error{Code: quorate.Unavailable, Message: "time is up", Outcome: quorate.Unknown, Leader: "10.0.0.2:7302"}
-	there := &quorate.Error{Code: "sold_out", Message: "none left", Value: quorate.IntValue(3)}
+	there := &quorate.Error{Code: "sold_out", Message: "none left", Value: values.Int(3)}
 	const fault = `{"error":"the node is at fault; its log says why","code":"internal"`
 	for _, c := range []struct {
 		name, path string
@@ -140,7 +141,7 @@ func TestPanicIsLoggedAndAnswered(t *testing.T) {
 }
 
 func TestPanicBehindAnAnswerCutsTheConnection(t *testing.T) {
-	door := answering(quorate.Reply{Value: quorate.IntValue(1)})
+	door := answering(quorate.Reply{Value: values.Int(1)})
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler {
 			t.Errorf("recovered %v", p)
@@ -176,8 +177,8 @@ func TestCallCarriesWhatTheRequestSays(t *testing.T) {
 		{"/inc", "1ms", "", quorate.Call{Name: "INC"}, time.Millisecond, ""},
 		{"/inc", "60s", "", quorate.Call{Name: "INC"}, time.Minute, ""},
 		{"/v1/inc", "250", "a b", quorate.Call{Name: "INC", ID: "a b"}, 250 * time.Millisecond, ""},
-		{"/get?stale=600ms", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(600 * time.Millisecond)}, 5 * time.Second, `,"age":"200ms"`},
-		{"/get?stale=20", "", "", quorate.Call{Name: "GET", Read: quorate.Consistency(20 * time.Millisecond)}, 5 * time.Second, `,"age":"6.667ms"`},
+		{"/get?stale=600ms", "", "", quorate.Call{Name: "GET", Read: time.Duration(600 * time.Millisecond)}, 5 * time.Second, `,"age":"200ms"`},
+		{"/get?stale=20", "", "", quorate.Call{Name: "GET", Read: time.Duration(20 * time.Millisecond)}, 5 * time.Second, `,"age":"6.667ms"`},
 		{"/get", "", "an id on a query", quorate.Call{Name: "GET"}, 5 * time.Second, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) { // so that no time passes
@@ -473,7 +474,7 @@ func TestConcurrentRequestsGetTheirOwnAnswers(t *testing.T) {
 }
 
 func BenchmarkPut(b *testing.B) {
-	door := answering(quorate.Reply{Value: quorate.IntValue(2), Index: 17})
+	door := answering(quorate.Reply{Value: values.Int(2), Index: 17})
 	body := strings.NewReader(`{"key":"0123456789abcdef","value":2}`)
 	request := httptest.NewRequest(http.MethodPost, "/put", body)
 	closer := io.NopCloser(body)

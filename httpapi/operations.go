@@ -54,7 +54,7 @@ func newCatalog(service *quorate.Service) []byte {
 	for i := range operations {
 		op := &operations[i]
 		d := described{Name: op.Name(), Doc: op.Doc(), Writes: op.Writes(), Method: http.MethodPost, Path: pathOf(op)}
-		d.Arguments, d.Result = op.Schema()
+		d.Arguments, d.Result = quorate.Engine().Schema(op)
 		list.Operations = append(list.Operations, d)
 	}
 	var body bytes.Buffer

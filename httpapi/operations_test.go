@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // Forms has a field of each form of an argument.
@@ -102,7 +103,7 @@ func (s Shapes) Read(*quorate.View) (shapes, error) {
 	return shapes{
 		Bool: true, Int: -32768, Uint: 1<<64 - 1, Float: 1e300, Odd: []float64{1 / zero, -1 / zero, zero / zero}, Text: "\xff", Raw: []byte("text"),
 		Pointer: &n, Pair: [2]string{"a", "\x00"}, List: []struct{ A, B int64 }{{1, 2}}, Map: map[string]*uint8{"a": &small, "b": nil},
-		Any:  []quorate.Value{{}, quorate.IntValue(1), quorate.MapValue(quorate.BytesValue("a"), quorate.ListValue())},
+		Any:  []quorate.Value{{}, values.Int(1), values.Map(values.Bytes("a"), values.List())},
 		Deep: &struct{ Pairs map[string][]byte }{map[string][]byte{"x": {0xff}}}, Duration: -1,
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // pipes is a listener whose connections are pipes, so that time on them is
@@ -160,7 +161,7 @@ func TestCallMayTakeAsLongAsItAsksFor(t *testing.T) {
 		_, listener := mustServe(t, memory.Func(func(ctx context.Context, _ []quorate.Call) []quorate.Reply {
 			select {
 			case <-time.After(59 * time.Second):
-				return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
+				return []quorate.Reply{{Value: values.Int(1), Index: 1}}
 			case <-ctx.Done():
 				ended = ctx.Err()
 				return []quorate.Reply{{Err: quorate.Errorf(quorate.Unavailable, "%v", ctx.Err())}}
@@ -205,7 +206,7 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 		server, listener := mustServe(t, memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
 			close(began)
 			<-time.After(3 * time.Second)
-			return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
+			return []quorate.Reply{{Value: values.Int(1), Index: 1}}
 		}))
 		conn := listener.dial(t)
 		if _, err := io.WriteString(conn, request("")); err != nil {
@@ -258,7 +259,7 @@ func TestShutdownDoesNotWaitForClientsThatOweARequest(t *testing.T) {
 				answer := make(chan struct{})
 				server, listener := mustServe(t, memory.Func(func(context.Context, []quorate.Call) []quorate.Reply {
 					<-answer
-					return []quorate.Reply{{Value: quorate.IntValue(1), Index: 1}}
+					return []quorate.Reply{{Value: values.Int(1), Index: 1}}
 				}))
 				slow, patient := listener.dial(t), listener.dial(t)
 				go io.WriteString(slow, sent) // blocks if nobody reads the second request

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
 )
@@ -31,7 +32,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := kv.Service.Check(c.call); err != nil {
+				if _, err := quorate.Engine().Check(kv.Service, c.call); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -44,16 +45,16 @@ func BenchmarkCheck(b *testing.B) {
 func BenchmarkOperations(b *testing.B) {
 	for _, c := range benchCalls {
 		b.Run(c.name, func(b *testing.B) {
-			op, ok := kv.Service.Lookup(c.call)
+			op, ok := quorate.Engine().Lookup(kv.Service, c.call)
 			if !ok {
 				b.Fatal("there is no such operation")
 			}
-			inc, _ := kv.Service.Lookup(quorate.Call{Name: "INC"})
+			inc, _ := quorate.Engine().Lookup(kv.Service, quorate.Call{Name: "INC"})
 			state := &oneKey{State: make(memory.State)}
-			if _, err := inc.Apply(quorate.NewTx(state, quorate.Moment{Index: 1}), c.call.Args[:1]); err != nil && c.name != "MPUT" {
+			if _, err := quorate.Engine().Apply(inc, quorate.Engine().NewTx(state, engine.Moment{Index: 1}), c.call.Args[:1]); err != nil && c.name != "MPUT" {
 				b.Fatal(err)
 			}
-			at := quorate.Moment{Index: 1, Time: time.Unix(1, 0)}
+			at := engine.Moment{Index: 1, Time: time.Unix(1, 0)}
 			var tx quorate.Tx
 			b.ReportAllocs()
 			for b.Loop() {
@@ -67,13 +68,13 @@ func BenchmarkOperations(b *testing.B) {
 }
 
 // run runs an operation in the memory of one that was run before.
-func run(op *quorate.Operation, tx *quorate.Tx, state quorate.State, at quorate.Moment, args [][]byte) (err error) {
+func run(op *quorate.Operation, tx *quorate.Tx, state engine.State, at engine.Moment, args [][]byte) (err error) {
 	if op.Writes() {
-		tx.Reset(state, at)
-		_, err = op.Apply(tx, args)
+		quorate.Engine().ResetTx(tx, state, at)
+		_, err = quorate.Engine().Apply(op, tx, args)
 	} else {
-		tx.View.Reset(state, at)
-		_, err = op.Read(&tx.View, args)
+		quorate.Engine().ResetView(&tx.View, state, at)
+		_, err = quorate.Engine().Read(op, &tx.View, args)
 	}
 	return err
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 func ExamplePut() {
 	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
-	value, err := quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: quorate.BytesValue("hello")})
+	value, err := quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: values.Bytes("hello")})
 	fmt.Println(value, err)
 	// Output: hello <nil>
 }
@@ -27,7 +28,7 @@ func ExampleGet() {
 	_, err := quorate.Ask(ctx, on, kv.Get{Key: "greeting"})
 	fmt.Println(quorate.CodeOf(err))
 
-	_, _ = quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: quorate.BytesValue("hello")})
+	_, _ = quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: values.Bytes("hello")})
 	value, err := quorate.Ask(ctx, on, kv.Get{Key: "greeting"})
 	fmt.Println(value, err)
 	// Output:
@@ -39,7 +40,7 @@ func ExampleDelete() {
 	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
-	_, _ = quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: quorate.BytesValue("hello")})
+	_, _ = quorate.Do(ctx, on, kv.Put{Key: "greeting", Value: values.Bytes("hello")})
 	for range 2 {
 		there, err := quorate.Do(ctx, on, kv.Delete{Key: "greeting"})
 		fmt.Println(there, err)
@@ -67,11 +68,11 @@ func ExampleCas() {
 	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
-	claim := kv.Cas{Key: "owner", Value: quorate.BytesValue("ann")} // if there is none
+	claim := kv.Cas{Key: "owner", Value: values.Bytes("ann")} // if there is none
 	owner, err := quorate.Do(ctx, on, claim)
 	fmt.Println(owner, err)
 
-	claim.Value = quorate.BytesValue("bob")
+	claim.Value = values.Bytes("bob")
 	_, err = quorate.Do(ctx, on, claim)
 	fmt.Println(quorate.CodeOf(err))
 
@@ -89,11 +90,11 @@ func ExamplePut_lock() {
 	ctx := context.Background()
 
 	// For ten seconds, if nobody has it.
-	lock := kv.Put{Key: "lock", Value: quorate.BytesValue("ann"), NX: new(true), TTL: new(int64(10_000))}
+	lock := kv.Put{Key: "lock", Value: values.Bytes("ann"), NX: new(true), TTL: new(int64(10_000))}
 	owner, err := quorate.Do(ctx, on, lock)
 	fmt.Println(owner, err)
 
-	lock.Value = quorate.BytesValue("bob")
+	lock.Value = values.Bytes("bob")
 	_, err = quorate.Do(ctx, on, lock)
 	if failure, ok := errors.AsType[*quorate.Error](err); ok {
 		fmt.Println(failure.Code, failure.Value)
@@ -108,8 +109,8 @@ func ExampleMPut() {
 	ctx := context.Background()
 
 	count, err := quorate.Do(ctx, on, kv.MPut{Pairs: []quorate.Value{
-		quorate.BytesValue("a"), quorate.IntValue(1),
-		quorate.BytesValue("b"), quorate.BytesValue("two"),
+		values.Bytes("a"), values.Int(1),
+		values.Bytes("b"), values.Bytes("two"),
 	}})
 	fmt.Println(count, err)
 
@@ -150,7 +151,7 @@ func ExampleExpire() {
 	on := memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
-	_, _ = quorate.Do(ctx, on, kv.Put{Key: "session", Value: quorate.BytesValue("ann")})
+	_, _ = quorate.Do(ctx, on, kv.Put{Key: "session", Value: values.Bytes("ann")})
 	there, err := quorate.Do(ctx, on, kv.Expire{Key: "session", TTL: new(int64(60_000))})
 	fmt.Println(there, err)
 
@@ -184,7 +185,7 @@ func ExampleRename() {
 	var on quorate.Executor = memory.New(kv.Service) // in a program, a node
 	ctx := context.Background()
 
-	_, _ = quorate.Do(ctx, on, kv.Put{Key: "new", Value: quorate.IntValue(2)})
+	_, _ = quorate.Do(ctx, on, kv.Put{Key: "new", Value: values.Int(2)})
 	renamed, err := quorate.Do(ctx, on, kv.Rename{Key: "new", To: "current"})
 	fmt.Println(renamed, err)
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // Inc adds to the integer under a key and returns the new value. A missing
@@ -28,17 +29,17 @@ func (i Inc) Apply(tx *quorate.Tx) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if given(i.Text) && value.Kind() == quorate.Bytes {
+	if given(i.Text) && value.Kind() == values.KindBytes {
 		value = number(value.Text())
 	}
-	if found && value.Kind() != quorate.Int {
+	if found && value.Kind() != values.KindInt {
 		return 0, quorate.Errorf(quorate.WrongType, "key %.64q holds a %s, not an integer", string(i.Key), value.Kind())
 	}
 	was := value.Int()
 	if i.By > 0 && was > math.MaxInt64-i.By || i.By < 0 && was < math.MinInt64-i.By {
 		return 0, quorate.Errorf(quorate.Overflow, "%d and %d together do not fit an integer of 64 bits", was, i.By)
 	}
-	change(tx, name, quorate.IntValue(was+i.By))
+	change(tx, name, values.Int(was+i.By))
 	return was + i.By, nil
 }
 
@@ -46,13 +47,13 @@ func (i Inc) Apply(tx *quorate.Tx) (int64, error) {
 func number(text string) quorate.Value {
 	const digitsMax = len("-9223372036854775808")
 	if len(text) > digitsMax {
-		return quorate.BytesValue(text)
+		return values.Bytes(text)
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || strconv.FormatInt(n, 10) != text {
-		return quorate.BytesValue(text)
+		return values.Bytes(text)
 	}
-	return quorate.IntValue(n)
+	return values.Int(n)
 }
 
 // IncFloat adds to the number under a key, which may have a fraction, and
@@ -81,7 +82,7 @@ func (i IncFloat) Apply(tx *quorate.Tx) (quorate.Value, error) {
 		return quorate.Value{}, err
 	}
 	if !found {
-		value = quorate.IntValue(0)
+		value = values.Int(0)
 	}
 	was, ok := parseNumber(value.String())
 	if !ok {

@@ -47,5 +47,5 @@ func (k Key) check() error {
 
 // name is the key of the state under which the value stands.
 func (k Key) name(view *quorate.View) []byte {
-	return append(append(view.Room(len(table)+len(k)), table...), k...)
+	return append(append(quorate.Engine().Room(view, len(table)+len(k)), table...), k...)
 }

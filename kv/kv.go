@@ -45,7 +45,10 @@
 // is there leave its end as it is, and RENAME and COPY take it along.
 package kv
 
-import "github.com/quorate/quorate"
+import (
+	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
+)
 
 // Service is the built-in service.
 var Service = quorate.Define("kv",
@@ -106,9 +109,9 @@ var Service = quorate.Define("kv",
 )
 
 // check refuses a key or a value that cannot be stored.
-func check(key Key, values ...quorate.Value) error {
-	for _, v := range values {
-		if v.Kind() != quorate.Int && v.Kind() != quorate.Bytes {
+func check(key Key, stored ...quorate.Value) error {
+	for _, v := range stored {
+		if v.Kind() != values.KindInt && v.Kind() != values.KindBytes {
 			return quorate.Errorf(quorate.Invalid, "a value is an integer or a string, not of kind %s", v.Kind())
 		}
 	}

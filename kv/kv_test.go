@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 var (
@@ -24,11 +25,11 @@ var (
 // mustCall is the reply to an operation with a JSON body.
 func mustCall(t testing.TB, on quorate.Executor, name, body string) quorate.Reply {
 	t.Helper()
-	op, ok := kv.Service.Lookup(quorate.Call{Name: name})
+	op, ok := quorate.Engine().Lookup(kv.Service, quorate.Call{Name: name})
 	if !ok {
 		t.Fatalf("there is no operation %s", name)
 	}
-	args, err := op.ArgsFromJSON([]byte(body))
+	args, err := quorate.Engine().ArgsFromJSON(op, []byte(body))
 	if err != nil {
 		return quorate.Reply{Err: err}
 	}
@@ -101,8 +102,8 @@ func TestConflictCarriesWhatIsThere(t *testing.T) {
 		want quorate.Value
 	}{
 		{`{"key":"k","value":1,"expect":0}`, quorate.Value{}},
-		{`{"key":"k","value":1}`, quorate.IntValue(1)},
-		{`{"key":"k","value":2}`, quorate.IntValue(1)},
+		{`{"key":"k","value":1}`, values.Int(1)},
+		{`{"key":"k","value":2}`, values.Int(1)},
 	} {
 		reply := mustCall(t, on, "CAS", c.body)
 		got := reply.Value
@@ -154,18 +155,18 @@ func TestCheckRefusesWhatCannotBeStored(t *testing.T) {
 		op   quorate.Checker
 		want quorate.Code
 	}{
-		{"longest key", kv.Put{Key: long, Value: quorate.IntValue(1)}, ""},
-		{"key over the limit", kv.Put{Key: long + "k", Value: quorate.IntValue(1)}, quorate.TooLarge},
-		{"put without key", kv.Put{Value: quorate.IntValue(1)}, quorate.Invalid},
+		{"longest key", kv.Put{Key: long, Value: values.Int(1)}, ""},
+		{"key over the limit", kv.Put{Key: long + "k", Value: values.Int(1)}, quorate.TooLarge},
+		{"put without key", kv.Put{Value: values.Int(1)}, quorate.Invalid},
 		{"get without key", kv.Get{}, quorate.Invalid},
 		{"delete without key", kv.Delete{}, quorate.Invalid},
 		{"inc without key", kv.Inc{By: 1}, quorate.Invalid},
-		{"cas without key", kv.Cas{Value: quorate.IntValue(1)}, quorate.Invalid},
+		{"cas without key", kv.Cas{Value: values.Int(1)}, quorate.Invalid},
 		{"put of nothing", kv.Put{Key: "k"}, quorate.Invalid},
-		{"put of a bool", kv.Put{Key: "k", Value: quorate.BoolValue(true)}, quorate.Invalid},
-		{"put of a float", kv.Put{Key: "k", Value: quorate.FloatValue(1)}, quorate.Invalid},
-		{"cas of a list", kv.Cas{Key: "k", Value: quorate.ListValue()}, quorate.Invalid},
-		{"cas that expects nothing", kv.Cas{Key: "k", Value: quorate.IntValue(1), Expect: new(quorate.Value)}, quorate.Invalid},
+		{"put of a bool", kv.Put{Key: "k", Value: values.Bool(true)}, quorate.Invalid},
+		{"put of a float", kv.Put{Key: "k", Value: values.Float(1)}, quorate.Invalid},
+		{"cas of a list", kv.Cas{Key: "k", Value: values.List()}, quorate.Invalid},
+		{"cas that expects nothing", kv.Cas{Key: "k", Value: values.Int(1), Expect: new(quorate.Value)}, quorate.Invalid},
 	} {
 		if got := quorate.CodeOf(c.op.Check()); got != c.want {
 			t.Errorf("%s: code %q, want %q", c.name, got, c.want)
@@ -175,7 +176,7 @@ func TestCheckRefusesWhatCannotBeStored(t *testing.T) {
 
 func TestGoCallersCannotStoreAnotherKind(t *testing.T) {
 	on := memory.New(kv.Service)
-	for _, v := range []quorate.Value{{}, quorate.BoolValue(true), quorate.UintValue(7), quorate.FloatValue(1)} {
+	for _, v := range []quorate.Value{{}, values.Bool(true), values.Uint(7), values.Float(1)} {
 		_, err := quorate.Do(t.Context(), on, kv.Put{Key: "k", Value: v})
 		if quorate.CodeOf(err) != quorate.Invalid || quorate.OutcomeUnknown(err) {
 			t.Errorf("put of kind %s: %v", v.Kind(), err)
@@ -189,7 +190,7 @@ func TestGoCallersCannotStoreAnotherKind(t *testing.T) {
 func TestLongestKeyAndValueFitTheState(t *testing.T) {
 	on := memory.New(kv.Service)
 	key := kv.Key(strings.Repeat("k", kv.KeyBytesMax))
-	value := quorate.BytesValue(strings.Repeat("v", quorate.ArgsBytesMax-kv.KeyBytesMax))
+	value := values.Bytes(strings.Repeat("v", quorate.ArgsBytesMax-kv.KeyBytesMax))
 	if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: value}); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func (m model) run(operation any) (quorate.Value, quorate.Code) {
 	case kv.Delete:
 		_, ok := m[op.Key]
 		delete(m, op.Key)
-		return quorate.BoolValue(ok), ""
+		return values.Bool(ok), ""
 	case kv.Inc:
 		return m.inc(op)
 	case kv.Cas:
@@ -232,23 +233,23 @@ func (m model) run(operation any) (quorate.Value, quorate.Code) {
 
 func (m model) inc(op kv.Inc) (quorate.Value, quorate.Code) {
 	v, ok := m[op.Key]
-	if ok && v.Kind() != quorate.Int {
+	if ok && v.Kind() != values.KindInt {
 		return quorate.Value{}, quorate.WrongType
 	}
 	sum := v.Int() + op.By // wraps around
 	if (sum > v.Int()) != (op.By > 0) && op.By != 0 {
 		return quorate.Value{}, quorate.Overflow
 	}
-	m[op.Key] = quorate.IntValue(sum)
-	return quorate.IntValue(sum), ""
+	m[op.Key] = values.Int(sum)
+	return values.Int(sum), ""
 }
 
 func randomValue(r *rand.Rand) quorate.Value {
 	return []quorate.Value{
-		quorate.IntValue(int64(r.IntN(3))),
-		quorate.IntValue(math.MaxInt64 - int64(r.IntN(2))),
-		quorate.IntValue(math.MinInt64 + int64(r.IntN(2))),
-		quorate.BytesValue([]string{"", "0", "1", "x", "\x00", "\x001", "\xff"}[r.IntN(7)]),
+		values.Int(int64(r.IntN(3))),
+		values.Int(math.MaxInt64 - int64(r.IntN(2))),
+		values.Int(math.MinInt64 + int64(r.IntN(2))),
+		values.Bytes([]string{"", "0", "1", "x", "\x00", "\x001", "\xff"}[r.IntN(7)]),
 	}[r.IntN(4)]
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // lasting is a value in the model, and when it ends in milliseconds since 1970;
@@ -127,13 +128,13 @@ func (w *world) run(operation any) (quorate.Value, quorate.Code) {
 		}
 		return l.value, ""
 	case kv.Expire:
-		return quorate.BoolValue(w.expire(op)), ""
+		return values.Bool(w.expire(op)), ""
 	case kv.Persist:
 		l, _ := there(op.Key)
 		if l.end != 0 {
 			w.set(op.Key, l.value, 0)
 		}
-		return quorate.BoolValue(l.end != 0), ""
+		return values.Bool(l.end != 0), ""
 	case kv.GetEx:
 		l, found := there(op.Key)
 		if !found {
@@ -148,27 +149,27 @@ func (w *world) run(operation any) (quorate.Value, quorate.Code) {
 			return quorate.Value{}, quorate.NotFound
 		}
 		if op.Key == op.To {
-			return quorate.BoolValue(op.NX == nil), ""
+			return values.Bool(op.NX == nil), ""
 		}
-		return quorate.BoolValue(w.move(op.Key, op.To, op.NX == nil, true)), ""
+		return values.Bool(w.move(op.Key, op.To, op.NX == nil, true)), ""
 	case kv.Copy:
-		return quorate.BoolValue(w.move(op.Key, op.To, op.Replace != nil, false)), ""
+		return values.Bool(w.move(op.Key, op.To, op.Replace != nil, false)), ""
 	case kv.Append:
 		l, found := there(op.Key)
-		value := quorate.BytesValue(l.value.String() + op.Value.String())
+		value := values.Bytes(l.value.String() + op.Value.String())
 		if !found {
 			value = op.Value
 		}
 		w.set(op.Key, value, l.end)
-		return quorate.IntValue(int64(len(value.String()))), ""
+		return values.Int(int64(len(value.String()))), ""
 	case kv.Inc:
 		l, found := there(op.Key)
 		n, _ := strconv.ParseInt(l.value.String(), 10, 64)
 		if found && strconv.FormatInt(n, 10) != l.value.String() {
 			return quorate.Value{}, quorate.WrongType
 		}
-		w.set(op.Key, quorate.IntValue(n+op.By), l.end)
-		return quorate.IntValue(n + op.By), ""
+		w.set(op.Key, values.Int(n+op.By), l.end)
+		return values.Int(n + op.By), ""
 	}
 	panic("no such operation")
 }
@@ -182,9 +183,9 @@ func randomTimed(r *rand.Rand, now int64) any {
 		}
 		return nil
 	}
-	value := quorate.IntValue(int64(r.IntN(9)))
+	value := values.Int(int64(r.IntN(9)))
 	if r.IntN(3) == 0 {
-		value = quorate.BytesValue("x")
+		value = values.Bytes("x")
 	}
 	var ttl, until *int64
 	switch r.IntN(4) {

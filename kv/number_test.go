@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // sum is what INCFLOAT makes of a text that is there and another, or the code
@@ -17,7 +18,7 @@ import (
 func sum(t *testing.T, was, by string) string {
 	t.Helper()
 	on := memory.New(kv.Service)
-	if _, err := quorate.Do(t.Context(), on, kv.Put{Key: "k", Value: quorate.BytesValue(was)}); err != nil {
+	if _, err := quorate.Do(t.Context(), on, kv.Put{Key: "k", Value: values.Bytes(was)}); err != nil {
 		t.Fatal(err)
 	}
 	value, err := quorate.Do(t.Context(), on, kv.IncFloat{Key: "k", By: kv.Number(by)})

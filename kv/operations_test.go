@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // step is one call with a JSON body, after log time moved on by so much.
@@ -288,7 +289,7 @@ func TestRenameAndCopy(t *testing.T) {
 
 func TestMGetIsBounded(t *testing.T) {
 	on := memory.New(kv.Service)
-	value := quorate.BytesValue(strings.Repeat("v", 1<<20-100))
+	value := values.Bytes(strings.Repeat("v", 1<<20-100))
 	if _, err := quorate.Do(t.Context(), on, kv.Put{Key: "k", Value: value}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
 // The state holds one record for each key:
@@ -55,7 +57,7 @@ const _ = uint(quorate.ValueBytesMax - StringBytesMax - 1 - binary.MaxVarintLen6
 // below that of any command, since the first index of a log is 1.
 const revisionOfOld = 1
 
-const _ = uint(quorate.PositionMax - revisionOfOld - 1)
+const _ = uint(engine.PositionMax - revisionOfOld - 1)
 
 // read is the value under a name, and whether there is one. A record that this
 // program does not understand is an error: to overwrite it could lose what a
@@ -84,9 +86,9 @@ func decode(name, record []byte) (value quorate.Value, revision uint64, err erro
 	}
 	switch {
 	case head&^flagRevision == kindInt && len(payload) == integerBytes:
-		return quorate.IntValue(int64(binary.LittleEndian.Uint64(payload))), revision, nil
+		return values.Int(int64(binary.LittleEndian.Uint64(payload))), revision, nil
 	case head&^flagRevision == kindBytes:
-		return quorate.BytesValue(payload), revision, nil
+		return values.Bytes(payload), revision, nil
 	}
 	return value, 0, unknownForm(name)
 }
@@ -98,12 +100,12 @@ func unknownForm(name []byte) error {
 // encode makes the record of a value, an integer or a string, as this command
 // writes it.
 func encode(tx *quorate.Tx, value quorate.Value) []byte {
-	if value.Kind() == quorate.Int {
-		record := tx.Room(1 + binary.MaxVarintLen64 + integerBytes)
+	if value.Kind() == values.KindInt {
+		record := quorate.Engine().Room(&tx.View, 1+binary.MaxVarintLen64+integerBytes)
 		record = binary.AppendUvarint(append(record, kindInt|flagRevision), tx.Revision())
 		return binary.LittleEndian.AppendUint64(record, uint64(value.Int()))
 	}
-	record := tx.Room(1 + binary.MaxVarintLen64 + len(value.Text()))
+	record := quorate.Engine().Room(&tx.View, 1+binary.MaxVarintLen64+len(value.Text()))
 	record = binary.AppendUvarint(append(record, kindBytes|flagRevision), tx.Revision())
 	return append(record, value.Text()...)
 }

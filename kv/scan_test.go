@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // filled is an executor with keys whose values are their places.
@@ -19,7 +20,7 @@ func filled(t testing.TB, keys ...string) *memory.Executor {
 	t.Helper()
 	on := memory.New(kv.Service)
 	for i, key := range keys {
-		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: kv.Key(key), Value: quorate.IntValue(int64(i))}); err != nil {
+		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: kv.Key(key), Value: values.Int(int64(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +69,7 @@ func TestScanDoesNotShowWhatHasEnded(t *testing.T) {
 
 func TestPageOfLargeValuesEndsEarly(t *testing.T) {
 	on := memory.New(kv.Service)
-	value := quorate.BytesValue(strings.Repeat("v", 1<<20-100))
+	value := values.Bytes(strings.Repeat("v", 1<<20-100))
 	for i := range 12 {
 		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: kv.Key(fmt.Sprintf("%02d", i)), Value: value}); err != nil {
 			t.Fatal(err)
@@ -120,7 +121,7 @@ func scanWhileKeysComeAndGo(t *testing.T, r *rand.Rand) {
 	}
 	there := make(map[kv.Key]bool) // now
 	put := func(key kv.Key) {
-		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: quorate.IntValue(1)}); err != nil {
+		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: values.Int(1)}); err != nil {
 			t.Fatal(err)
 		}
 		there[key] = true
@@ -257,7 +258,7 @@ func TestPageEndsBeforeAPatternTakesTooLong(t *testing.T) {
 	const count = 40
 	for i := range count {
 		key := kv.Key(strings.Repeat("a", 4000) + fmt.Sprintf("%02d", i))
-		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: quorate.IntValue(1)}); err != nil {
+		if _, err := quorate.Do(t.Context(), on, kv.Put{Key: key, Value: values.Int(1)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,10 @@
 package kv
 
-import "github.com/quorate/quorate"
+import (
+	"github.com/quorate/quorate"
+
+	"github.com/quorate/quorate/values"
+)
 
 // Append puts text behind that of a value and returns how long it is now. The
 // value becomes a string. Where nothing is, it stores the value as it is given.
@@ -27,7 +31,7 @@ func (a Append) Apply(tx *quorate.Tx) (int64, error) {
 	if err := checkText(len(text)); err != nil {
 		return 0, err
 	}
-	change(tx, name, quorate.BytesValue(text))
+	change(tx, name, values.Bytes(text))
 	return int64(len(text)), nil
 }
 
@@ -69,7 +73,7 @@ func (s SetRange) Apply(tx *quorate.Tx) (int64, error) {
 	written := make([]byte, max(end, len(text)))
 	copy(written, text)
 	copy(written[s.Offset:], s.Value)
-	change(tx, name, quorate.BytesValue(written))
+	change(tx, name, values.Bytes(written))
 	return int64(len(written)), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // BenchmarkPut writes through the leader of three nodes in this process, on
@@ -33,7 +34,7 @@ func BenchmarkGet(b *testing.B) {
 
 func put(b *testing.B, n *node.Node, i int64) {
 	key := kv.Key(fmt.Sprintf("key-%d", i%100_000))
-	if _, err := quorate.Do(b.Context(), n, kv.Put{Key: key, Value: quorate.IntValue(12345678)}); err != nil {
+	if _, err := quorate.Do(b.Context(), n, kv.Put{Key: key, Value: values.Int(12345678)}); err != nil {
 		b.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 func TestCallsOfADoorAreCheckedWithoutACopy(t *testing.T) {
@@ -48,7 +49,7 @@ func TestRepliesStandAmongRefusals(t *testing.T) {
 			if call.Name != "GET" {
 				t.Errorf("wrong %b: a sound call has the name %s", wrong, call.Name)
 			}
-			replies[i].Value = quorate.BytesValue(string(call.Args[0]))
+			replies[i].Value = values.Bytes(string(call.Args[0]))
 		}
 		all := refused.among(replies)
 		if len(all) != length || fmt.Sprint(calls) != before {

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 )
 
 // Config says how one copy of a service runs. Dir and Peer are required; the
@@ -63,7 +64,7 @@ type Host struct {
 	// another one can be made of the two: so a command can be run, taken back
 	// with Save and run again. What it wrote is dropped if there is an error; what
 	// scans used up of the Visits of the moment stays so. Default: op.Apply(tx, args).
-	Apply func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
+	Apply func(op *quorate.Operation, state engine.State, at engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
 }
 
 // membersMax bounds the voters of a cluster: nine survive the loss of four,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
 )
@@ -31,8 +32,8 @@ func startDrifts(t *testing.T, n int) *drifts {
 	t.Helper()
 	d := &drifts{cluster: newCluster(t, n), by: make([]atomic.Int32, n)}
 	d.change = func(i int, config *node.Config) {
-		config.Host.Apply = func(op *quorate.Operation, _ quorate.State, _ quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
-			value, err := op.Apply(tx, args)
+		config.Host.Apply = func(op *quorate.Operation, _ engine.State, _ engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+			value, err := quorate.Engine().Apply(op, tx, args)
 			if by := d.by[i].Load(); by != 0 && op.Name() == "INC" && string(args[0]) == "odd" {
 				tx.Set([]byte("drift"), fmt.Append(nil, by))
 			}

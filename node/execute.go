@@ -66,7 +66,7 @@ func (n *Node) check(calls []quorate.Call) (sound []quorate.Call, refused refusa
 	sound = calls
 	same := true
 	for i := range calls {
-		op, err := n.service.Check(calls[i])
+		op, err := quorate.Engine().Check(n.service, calls[i])
 		if same && err == nil && calls[i].Name == op.Name() {
 			continue
 		}
@@ -293,7 +293,7 @@ func (n *Node) propose(ctx context.Context, c *core, calls []quorate.Call) []quo
 func (n *Node) anyWrites(calls []quorate.Call) bool { return slices.ContainsFunc(calls, n.writes) }
 
 func (n *Node) writes(call quorate.Call) bool {
-	op, ok := n.service.Lookup(call)
+	op, ok := quorate.Engine().Lookup(n.service, call)
 	return ok && op.Writes()
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // Closed is a command that answers, from the log, what a node answers for
@@ -55,7 +56,7 @@ func TestManyLargeAnswersOfALeaderArriveSoonAndInOrder(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
 		n := c.nodes[c.follower()]
-		if _, err := quorate.Do(t.Context(), n, kv.Put{Key: "page", Value: quorate.BytesValue(strings.Repeat("x", 4<<10))}); err != nil {
+		if _, err := quorate.Do(t.Context(), n, kv.Put{Key: "page", Value: values.Bytes(strings.Repeat("x", 4<<10))}); err != nil {
 			t.Fatal(err)
 		}
 		calls := make([]quorate.Call, 0, 20_000)

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // Hold makes keys stay for a while.
@@ -309,7 +310,7 @@ func TestAnEndIsInTheLogWhenItIsDue(t *testing.T) {
 			leader := cl.leader()
 			put := func(key string, stays time.Duration) {
 				ttl := stays.Milliseconds()
-				if _, err := quorate.Do(t.Context(), cl.nodes[leader], kv.Put{Key: kv.Key(key), Value: quorate.IntValue(1), TTL: &ttl}); err != nil {
+				if _, err := quorate.Do(t.Context(), cl.nodes[leader], kv.Put{Key: kv.Key(key), Value: values.Int(1), TTL: &ttl}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 func TestMarkOfAHalfMadeDirectoryDoesNotOutliveTheMaking(t *testing.T) {
@@ -66,7 +67,7 @@ func failWhileStarting(t *testing.T, again bool, at int64) {
 	if n, err := node.Start(kv.Service, c.config(0)); err == nil {
 		for err == nil {
 			before := writes.Load() > at
-			_, err = quorate.Do(t.Context(), n, kv.Put{Key: "k", Value: quorate.IntValue(1)})
+			_, err = quorate.Do(t.Context(), n, kv.Put{Key: "k", Value: values.Int(1)})
 			if err == nil && before {
 				t.Fatal("a node whose disk is gone acknowledged a write")
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // The outcomes of calls that a follower passes on. Those of raft's own errors
@@ -69,7 +70,7 @@ func TestForwardedCallThatFailsIsNoLessCertainThanOnTheLeader(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		put := kv.Put{Key: "text", Value: quorate.BytesValue("x")}
+		put := kv.Put{Key: "text", Value: values.Bytes("x")}
 		if _, err := quorate.Do(t.Context(), c.nodes[0], put); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 func TestEveryNodeAnswersTheSame(t *testing.T) {
@@ -115,8 +116,8 @@ func TestPipelineTakesEffectInOrder(t *testing.T) {
 		defer c.close()
 		for i := range c.nodes {
 			key := kv.Key(fmt.Sprintf("key%d", i))
-			calls := mustCalls(t, kv.Get{Key: key}, kv.Put{Key: key, Value: quorate.IntValue(5)}, kv.Get{Key: key},
-				kv.Put{Key: "", Value: quorate.IntValue(1)}, kv.Inc{Key: key, By: 2}, kv.Get{Key: key}, kv.Delete{Key: key}, kv.Get{Key: key})
+			calls := mustCalls(t, kv.Get{Key: key}, kv.Put{Key: key, Value: values.Int(5)}, kv.Get{Key: key},
+				kv.Put{Key: "", Value: values.Int(1)}, kv.Inc{Key: key, By: 2}, kv.Get{Key: key}, kv.Delete{Key: key}, kv.Get{Key: key})
 			replies := c.nodes[i].Execute(t.Context(), calls)
 			got := make([]string, len(replies))
 			for p, r := range replies {
@@ -136,7 +137,7 @@ func TestPipelineOfManyMegabytesArrivesWhole(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		c := startCluster(t, 3)
 		defer c.close()
-		value := quorate.BytesValue(strings.Repeat("x", 700<<10))
+		value := values.Bytes(strings.Repeat("x", 700<<10))
 		var calls []quorate.Call
 		for i := range 20 {
 			calls = append(calls, mustCalls(t, kv.Put{Key: kv.Key(fmt.Sprint(i)), Value: value}, kv.Inc{Key: "order", By: 1})...)

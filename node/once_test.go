@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // once increments a counter under an id.
@@ -144,7 +145,7 @@ func TestFirstAnswerOutlivesRestartsAndSnapshots(t *testing.T) {
 		defer c.close()
 		c.ready()
 		first := c.once(t.Context(), 0, "kept", "hits", 5)
-		cas := mustCalls(t, kv.Cas{Key: "hits", Value: quorate.IntValue(1)})
+		cas := mustCalls(t, kv.Cas{Key: "hits", Value: values.Int(1)})
 		cas[0].ID = "refused"
 		refusal := c.nodes[1].Execute(t.Context(), cas)[0]
 		if first.Err != nil || quorate.CodeOf(refusal.Err) != quorate.Conflict {

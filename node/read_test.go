@@ -13,13 +13,14 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // getAged reads a counter and tolerates age.
 func (c *cluster) getAged(i int, key string, tolerated time.Duration) quorate.Reply {
 	c.t.Helper()
 	call := mustCalls(c.t, kv.Get{Key: kv.Key(key)})
-	call[0].Read = quorate.Consistency(tolerated)
+	call[0].Read = time.Duration(tolerated)
 	return c.nodes[i].Execute(c.t.Context(), call)[0]
 }
 
@@ -59,7 +60,7 @@ func TestReadsOfAFollowerCostTheLeaderOneSmallAnswer(t *testing.T) {
 		defer c.close()
 		c.ready()
 		const size, readers = 100 << 10, 200
-		put := kv.Put{Key: "large", Value: quorate.BytesValue(strings.Repeat("x", size))}
+		put := kv.Put{Key: "large", Value: values.Bytes(strings.Repeat("x", size))}
 		if _, err := quorate.Do(t.Context(), c.nodes[0], put); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func TestAgeIsThatOfTheStateThatWasRead(t *testing.T) {
 		}
 		last()
 		lazy := mustCalls(t, Lazy{})
-		lazy[0].Read = quorate.Consistency(time.Minute)
+		lazy[0].Read = time.Duration(time.Minute)
 		// While the one looks at the state, news of a later one come.
 		time.AfterFunc(50*time.Millisecond, last)
 		if r := n.Execute(t.Context(), lazy)[0]; r.Err != nil || r.Age < 100*time.Millisecond {
@@ -253,13 +254,13 @@ func TestSliceIsAsFreshAsItsStrictestRead(t *testing.T) {
 		c.isolate(alone)
 		time.Sleep(time.Second)
 		calls := mustCalls(t, kv.Get{Key: "hits"}, kv.Get{Key: "hits"})
-		calls[0].Read = quorate.Consistency(time.Hour)
+		calls[0].Read = time.Duration(time.Hour)
 		for i, r := range c.nodes[alone].Execute(t.Context(), calls) {
 			if quorate.CodeOf(r.Err) != quorate.Unavailable {
 				t.Errorf("beside a read that tolerates no age, read %d answered %v", i, r.Err)
 			}
 		}
-		calls[1].Read = quorate.Consistency(time.Minute)
+		calls[1].Read = time.Duration(time.Minute)
 		for i, r := range c.nodes[alone].Execute(t.Context(), calls) {
 			if r.Err != nil || r.Age < time.Second {
 				t.Errorf("read %d answered age %v, %v", i, r.Age, r.Err)

@@ -45,7 +45,7 @@ func (c *caller) call(quit context.Context) {
 // became of it.
 func (c *caller) one() {
 	made, call := mustGenerate(c.verdicts, c.trial.service, c.trial.generator, c.random)
-	op, _ := c.trial.service.Lookup(call)
+	op, _ := quorate.Engine().Lookup(c.trial.service, call)
 	o := &operation{
 		caller: c.number, call: made, text: repeat.Describe(op.Name(), call.Args),
 		part: c.trial.model.part(made), writes: op.Writes(),
@@ -55,7 +55,7 @@ func (c *caller) one() {
 	nameless, aged, age := c.random.IntN(8) == 0, c.random.IntN(3) == 0, c.random.Int64N(int64(staleMax))
 	switch {
 	case !o.writes && aged:
-		o.stale, call.Read = true, quorate.Consistency(1+age)
+		o.stale, call.Read = true, time.Duration(1+age)
 	case o.writes && (!nameless || c.history.doubted(o.part) >= doubtsMax):
 		call.ID = quorate.CallID(fmt.Sprintf("%d-%d", c.number, c.made))
 	}

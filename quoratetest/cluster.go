@@ -174,7 +174,7 @@ func (c *Nodes) heard(n *Node, calls []quorate.Call, replies []quorate.Reply, wh
 	}
 	stale := !anyWrites(c.service, calls) && !slices.ContainsFunc(calls, func(call quorate.Call) bool { return call.Read == 0 })
 	for i, call := range calls {
-		op, ok := c.service.Lookup(call)
+		op, ok := quorate.Engine().Lookup(c.service, call)
 		if !ok {
 			continue
 		}

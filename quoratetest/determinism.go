@@ -58,7 +58,7 @@ func CheckDeterminism(t testing.TB, service *quorate.Service, generator func(r *
 		if now == len(calls)/2 {
 			second.move()
 		}
-		op, _ := service.Lookup(calls[now])
+		op, _ := quorate.Engine().Lookup(service, calls[now])
 		result := second.again(g, calls[now])
 		g.tell(op, repeat.Compare(op, calls[now].Args, replies[now], result, "on one copy", "on another that had run the same calls"))
 		if failed {
@@ -80,7 +80,7 @@ func mustGenerate(t testing.TB, service *quorate.Service, generator func(r *rand
 	if err != nil {
 		t.Fatalf("the generator returned a %T: %v", operation, err)
 	}
-	op, err := service.Check(call)
+	op, err := quorate.Engine().Check(service, call)
 	if err != nil {
 		t.Fatalf("the generator returned %+v, which is no call of service %s: %v", operation, service.Name(), err)
 	}
@@ -91,7 +91,7 @@ func mustGenerate(t testing.TB, service *quorate.Service, generator func(r *rand
 // again runs a call: a command by an entry of the log, where the guard sees it, and
 // a query several times on the state as it is.
 func (c *Copy) again(g *guard, call quorate.Call) repeat.Result {
-	op, _ := c.service.Lookup(call)
+	op, _ := quorate.Engine().Lookup(c.service, call)
 	if op.Writes() {
 		reply := c.apply(call)[0]
 		return repeat.Result{Value: reply.Value, Err: reply.Err}

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/machine"
 )
 
@@ -74,8 +75,8 @@ func TestEndFindsNodesInDifferentStates(t *testing.T) {
 			c := newCluster(t, testOperations, 3, discard(), limits{})
 			// One node writes something else, and nobody looks while it does.
 			c.applied = func(n *Node, _ *life) machine.Apply {
-				return func(op *quorate.Operation, state quorate.State, _ quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
-					value, err := op.Apply(tx, args)
+				return func(op *quorate.Operation, state engine.State, _ engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+					value, err := quorate.Engine().Apply(op, tx, args)
 					if n.index == 1 {
 						state.Set([]byte("key"), []byte("another value"))
 					}
@@ -192,7 +193,7 @@ func TestAnswerOfAKilledNodeIsNotHeard(t *testing.T) {
 		n, apply := c.all[0], c.applied
 		c.applied = func(n *Node, l *life) machine.Apply {
 			inner := apply(n, l)
-			return func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+			return func(op *quorate.Operation, state engine.State, at engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
 				time.Sleep(time.Second)
 				return inner(op, state, at, tx, args)
 			}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/repeat"
 )
@@ -28,7 +29,7 @@ func newGuard(times int, report func(error)) *guard {
 }
 
 // apply is a machine.Apply.
-func (g *guard) apply(op *quorate.Operation, state quorate.State, at quorate.Moment, _ *quorate.Tx, args [][]byte) (quorate.Value, error) {
+func (g *guard) apply(op *quorate.Operation, state engine.State, at engine.Moment, _ *quorate.Tx, args [][]byte) (quorate.Value, error) {
 	result, err := repeat.Command(op, state, at, args, g.times)
 	g.tell(op, err)
 	return result.Value, result.Err
@@ -51,7 +52,7 @@ func (g *guard) tell(op *quorate.Operation, err error) {
 // watched is a machine.Apply that writes into a ledger too what commands come to
 // on a node.
 func (g *guard) watched(l *ledger, on string, alive func() bool) machine.Apply {
-	return func(op *quorate.Operation, state quorate.State, at quorate.Moment, _ *quorate.Tx, args [][]byte) (quorate.Value, error) {
+	return func(op *quorate.Operation, state engine.State, at engine.Moment, _ *quorate.Tx, args [][]byte) (quorate.Value, error) {
 		result, err := repeat.Command(op, state, at, args, g.times)
 		if alive() {
 			if err == nil {

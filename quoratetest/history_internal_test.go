@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/repeat"
+	"github.com/quorate/quorate/values"
 )
 
 // add and read are the calls of a counter, and counter its model.
@@ -29,7 +31,7 @@ var counter = Model[int64]{
 // told is an operation of a history.
 func told(call any, called, returned, value int64) *operation {
 	_, writes := call.(add)
-	return &operation{call: call, writes: writes, called: called, returned: returned, answer: Answer{known: true, value: quorate.IntValue(value)}}
+	return &operation{call: call, writes: writes, called: called, returned: returned, answer: Answer{known: true, value: values.Int(value)}}
 }
 
 // doubtful is a command whose outcome is unknown.
@@ -72,7 +74,7 @@ func logged(h *history, results ...int64) *ledger {
 	for i, result := range results {
 		sum := sumOf("ADD", [][]byte{{byte(i)}})
 		h.made[sum] = add{1}
-		l.done[place{index: uint64(i + 1)}] = effect{call: "ADD", sum: sum, result: repeat.Result{Value: quorate.IntValue(result)}}
+		l.done[place{index: uint64(i + 1)}] = effect{call: "ADD", sum: sum, result: repeat.Result{Value: values.Int(result)}}
 	}
 	return l
 }
@@ -110,7 +112,7 @@ func TestAnswerIsHeldAgainstTheModelInTheOrderOfTheLog(t *testing.T) {
 }
 
 func TestAnswersAreComparedAsCallersSeeThem(t *testing.T) {
-	number := Answer{known: true, value: quorate.UintValue(7)}
+	number := Answer{known: true, value: values.Uint(7)}
 	failure := Answer{known: true, err: quorate.Errorf("closed", "it is closed")}
 	var into int64
 	for _, c := range []struct {
@@ -202,8 +204,8 @@ func TestLedgerFindsAnswersThatCannotBe(t *testing.T) {
 
 func TestLedgerFindsNodesThatDidNotDoTheSame(t *testing.T) {
 	op := &testOperations.Operations()[0]
-	at := quorate.Moment{Index: 7}
-	result := func(n int64) repeat.Result { return repeat.Result{Value: quorate.IntValue(n)} }
+	at := engine.Moment{Index: 7}
+	result := func(n int64) repeat.Result { return repeat.Result{Value: values.Int(n)} }
 	for _, c := range []struct {
 		name   string
 		on     string

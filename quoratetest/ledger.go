@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/repeat"
 )
 
@@ -70,7 +71,7 @@ func newLedger() *ledger { return &ledger{done: make(map[place]effect)} }
 // ran takes down what a command came to on a node. The error says that another
 // node, or the same one before it was started again, came to something else at
 // this place of the log.
-func (l *ledger) ran(on string, op *quorate.Operation, at quorate.Moment, args [][]byte, result repeat.Result) error {
+func (l *ledger) ran(on string, op *quorate.Operation, at engine.Moment, args [][]byte, result repeat.Result) error {
 	made := effect{call: repeat.Describe(op.Name(), args), sum: sumOf(op.Name(), args), result: result, on: on}
 	where := place{at.Index, at.Position}
 	l.mu.Lock()

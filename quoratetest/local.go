@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/store"
@@ -71,7 +72,7 @@ func (c *Copy) Execute(ctx context.Context, calls []quorate.Call) []quorate.Repl
 	replies := make([]quorate.Reply, len(calls))
 	logged := anyWrites(c.service, calls)
 	for i, call := range calls {
-		op, err := c.service.Check(call)
+		op, err := quorate.Engine().Check(c.service, call)
 		switch {
 		case err != nil:
 			replies[i].Err = err
@@ -92,7 +93,7 @@ func (c *Copy) Execute(ctx context.Context, calls []quorate.Call) []quorate.Repl
 // through the log too.
 func anyWrites(service *quorate.Service, calls []quorate.Call) bool {
 	for _, call := range calls {
-		if op, ok := service.Lookup(call); ok && op.Writes() {
+		if op, ok := quorate.Engine().Lookup(service, call); ok && op.Writes() {
 			return true
 		}
 	}
@@ -133,14 +134,14 @@ func (c *Copy) Look(look func(view *quorate.View)) {
 	c.mu.Lock()
 	state, now := c.machine.View(), c.now
 	c.mu.Unlock()
-	look(quorate.NewView(state, momentOf(state, now)))
+	look(quorate.Engine().NewView(state, momentOf(state, now)))
 	mustClose(c.t, errors.Join(state.Err(), state.Close()))
 }
 
 // momentOf is where in the log a query runs that sees a state.
-func momentOf(state *store.View, now time.Time) quorate.Moment {
+func momentOf(state *store.View, now time.Time) engine.Moment {
 	meta := state.Meta()
-	return quorate.Moment{Index: meta.Index, Time: now, Due: store.Time(meta.Due), Clock: now}
+	return engine.Moment{Index: meta.Index, Time: now, Due: store.Time(meta.Due), Clock: now}
 }
 
 // movedDir is where a state lies that came as a snapshot.

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/quoratetest"
+	"github.com/quorate/quorate/values"
 )
 
 // mustDo runs a command and returns its result.
@@ -108,7 +109,7 @@ func TestLocalRunsTransactions(t *testing.T) {
 func TestTimeOfLocalStandsStillButForAdvance(t *testing.T) {
 	on := quoratetest.Local(t, kv.Service)
 	began := on.Now()
-	mustDo(t, on, kv.Put{Key: "lease", Value: quorate.IntValue(1)})
+	mustDo(t, on, kv.Put{Key: "lease", Value: values.Int(1)})
 	mustDo(t, on, kv.Expire{Key: "lease", TTL: new(int64(60_000))})
 	on.Advance(59 * time.Second)
 	mustAsk(t, on, kv.Get{Key: "lease"})

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // Model is a service as one would explain it to somebody: what a call does to a
@@ -51,7 +52,7 @@ func (a Answer) Is(result any) bool {
 	if !a.known {
 		return true
 	}
-	want, err := quorate.ValueOf(result)
+	want, err := values.Of(result)
 	if err != nil {
 		panic(fmt.Sprintf("quoratetest: a model compares an answer with a %T: %v", result, err))
 	}
@@ -91,9 +92,9 @@ func (a Answer) String() string {
 		return "unknown"
 	case a.err != nil:
 		return fmt.Sprintf("%s: %v", quorate.CodeOf(a.err), a.err)
-	case a.value.Kind() == quorate.None:
+	case a.value.Kind() == values.KindNone:
 		return "done"
-	case a.value.Kind() == quorate.Bytes:
+	case a.value.Kind() == values.KindBytes:
 		return fmt.Sprintf("%q", a.value.Text())
 	}
 	return a.value.String()

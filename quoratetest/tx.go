@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -26,7 +27,7 @@ func NewTx(t testing.TB) *quorate.Tx {
 	t.Helper()
 	s := openStore(t, vfs.NewMem())
 	t.Cleanup(func() { mustClose(t, s.Close()) })
-	return quorate.NewTx(store.DataOf{Batch: s.Begin()}, quorate.Moment{Index: 1, Time: began, Seed: 1})
+	return quorate.Engine().NewTx(store.DataOf{Batch: s.Begin()}, engine.Moment{Index: 1, Time: began, Seed: 1})
 }
 
 // stateDir is where a state lies on its disk in memory.

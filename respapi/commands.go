@@ -235,7 +235,7 @@ func docsOf(service *quorate.Service, op *quorate.Operation) Docs {
 		access = "write"
 	}
 	return made(strings.ToLower(op.Name()), -1, access, "generic",
-		fmt.Sprintf("an operation of service %s; arguments: %s", service.Name(), op.Usage()))
+		fmt.Sprintf("an operation of service %s; arguments: %s", service.Name(), quorate.Engine().Usage(op)))
 }
 
 // made is what COMMAND tells of a command that Redis does not have.

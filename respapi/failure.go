@@ -7,6 +7,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/resp"
+	"github.com/quorate/quorate/values"
 )
 
 // The prefixes of errors that are not Redis' own.
@@ -72,22 +73,22 @@ func Answer(reply quorate.Reply) resp.Value {
 // valueOf is a result in the one form that it has in the protocol.
 func valueOf(v quorate.Value) resp.Value {
 	switch v.Kind() {
-	case quorate.Bool:
+	case values.KindBool:
 		return resp.BoolValue(v.Bool())
-	case quorate.Int:
+	case values.KindInt:
 		return resp.IntValue(v.Int())
-	case quorate.Uint:
+	case values.KindUint:
 		if v.Uint() > math.MaxInt64 {
 			return resp.BigNumberValue(strconv.FormatUint(v.Uint(), 10))
 		}
 		return resp.IntValue(int64(v.Uint()))
-	case quorate.Float:
+	case values.KindFloat:
 		return resp.DoubleValue(v.Float())
-	case quorate.Bytes:
+	case values.KindBytes:
 		return resp.BulkValue(v.Text())
-	case quorate.List:
+	case values.KindList:
 		return resp.ArrayValue(valuesOf(v.List())...)
-	case quorate.Map:
+	case values.KindMap:
 		return resp.MapValue(valuesOf(v.List())...)
 	}
 	return resp.Value{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/resp"
 )
@@ -19,7 +20,7 @@ type frame struct {
 	writes  bool
 	// age is what its reads tolerate. It is 0 for one that writes: its reads see
 	// its writes.
-	age     quorate.Consistency
+	age     time.Duration
 	refused error
 	muted   bool
 	replies []quorate.Reply
@@ -61,7 +62,7 @@ const (
 
 // There is room for a frame of which every reply is lost but that of the
 // largest transaction.
-const _ = uint(frameAnswerBytesMax - (entry.CallsMax+1)*lostBytesMax - quorate.ResultsBytesMax)
+const _ = uint(frameAnswerBytesMax - (entry.CallsMax+1)*lostBytesMax - engine.ResultsBytesMax)
 
 // fits says that a frame may be run with those that are there.
 func (fs *frames) fits(f *frame) bool {
@@ -153,7 +154,7 @@ func (s *Server) readFrame(args [][]byte) *frame {
 func (f *frame) judge(service *quorate.Service) {
 	reads := false
 	for _, call := range f.calls {
-		op, ok := service.Lookup(call)
+		op, ok := quorate.Engine().Lookup(service, call)
 		switch {
 		case !ok:
 		case op.Writes():

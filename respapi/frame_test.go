@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // frameOf is QUORATE EXECUTE of calls.
@@ -130,7 +131,7 @@ func (c *talker) readFrame() []quorate.Reply {
 
 // aged is a query that tolerates age.
 func aged(age time.Duration) quorate.Call {
-	return quorate.Call{Name: "TAKE", Args: args("n"), Read: quorate.Consistency(age)}
+	return quorate.Call{Name: "TAKE", Args: args("n"), Read: time.Duration(age)}
 }
 
 func TestFrameIsNotHeldToWhatStandsBesideIt(t *testing.T) {
@@ -291,7 +292,7 @@ func TestAnswerToAFrameIsBounded(t *testing.T) {
 		lost    = 128 // at most, for each
 		refused = 60  // by the executor, which did not try it
 	)
-	whole := quorate.BytesValue(strings.Repeat("x", 1<<20))
+	whole := values.Bytes(strings.Repeat("x", 1<<20))
 	for _, tt := range []struct {
 		name    string
 		call    quorate.Call
@@ -366,10 +367,10 @@ func TestAnswerToAFrameIsBoundedToTheByte(t *testing.T) {
 		on := memory.Func(func(_ context.Context, calls []quorate.Call) []quorate.Reply {
 			replies := make([]quorate.Reply, len(calls))
 			half := strings.Repeat("x", most/2)
-			replies[0].Value = quorate.BytesValue(half)
-			replies[1].Value = quorate.BytesValue(half[:most/2-64])
+			replies[0].Value = values.Bytes(half)
+			replies[1].Value = values.Bytes(half[:most/2-64])
 			rest := most - len(entry.AppendReplies(nil, replies))
-			replies[1].Value = quorate.BytesValue(half[:most/2-64+rest+over])
+			replies[1].Value = values.Bytes(half[:most/2-64+rest+over])
 			size = len(entry.AppendReplies(nil, replies))
 			return replies
 		})

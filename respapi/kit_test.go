@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // notes is a service of strings, as small as one can be that has all kinds of
@@ -100,19 +101,19 @@ func (f forms) Read(*quorate.View) (quorate.Value, error) {
 	case "none":
 		return quorate.Value{}, nil
 	case "bool":
-		return quorate.BoolValue(true), nil
+		return values.Bool(true), nil
 	case "int":
-		return quorate.IntValue(-7), nil
+		return values.Int(-7), nil
 	case "uint":
-		return quorate.UintValue(7), nil
+		return values.Uint(7), nil
 	case "big":
-		return quorate.UintValue(1<<64 - 1), nil
+		return values.Uint(1<<64 - 1), nil
 	case "float":
-		return quorate.FloatValue(0.5), nil
+		return values.Float(0.5), nil
 	case "list":
-		return quorate.ListValue(quorate.IntValue(1), quorate.BytesValue("a")), nil
+		return values.List(values.Int(1), values.Bytes("a")), nil
 	case "map":
-		return quorate.MapValue(quorate.BytesValue("a"), quorate.IntValue(1)), nil
+		return values.Map(values.Bytes("a"), values.Int(1)), nil
 	}
 	return quorate.Value{}, quorate.Errorf(quorate.Code(f.Kind), "it is %s", f.Kind)
 }

@@ -44,7 +44,7 @@ type pipeline struct {
 	singles []single
 	// age is what all of the singles tolerate: a node takes the least for all, so
 	// that an exact one would have none answered where there is no leader.
-	age quorate.Consistency
+	age time.Duration
 	// portion is how many singles the next Execute may run; 0 at first.
 	portion int
 	frames  frames
@@ -68,7 +68,7 @@ type list struct{ singles []single }
 // options are what stands before a command.
 type options struct {
 	id   quorate.CallID
-	read quorate.Consistency
+	read time.Duration
 }
 
 // gather takes a command that is one call, to be run with what follows it.
@@ -96,13 +96,13 @@ func (s *Server) prepare(cmd *command, args [][]byte) single {
 	one := single{cmd: cmd, args: args}
 	if cmd.operation != nil {
 		one.call.Name, one.writes = cmd.operation.Name(), cmd.operation.Writes()
-		one.call.Args, one.refused = cmd.operation.ArgsFromText(args)
+		one.call.Args, one.refused = quorate.Engine().ArgsFromText(cmd.operation, args)
 		return one
 	}
 	if one.call, one.refused = cmd.table.Call(args); one.refused != nil {
 		return one
 	}
-	if op, ok := s.config.Service.Lookup(one.call); ok {
+	if op, ok := quorate.Engine().Lookup(s.config.Service, one.call); ok {
 		one.writes = op.Writes()
 	}
 	return one
@@ -288,6 +288,6 @@ func (o *options) take(args [][]byte) error {
 	case err != nil || age == 0 || age > staleMax:
 		return refusal("an age is a number of milliseconds from 1 to %d", staleMax.Milliseconds())
 	}
-	o.read = quorate.Consistency(age)
+	o.read = time.Duration(age)
 	return nil
 }

@@ -245,7 +245,7 @@ func (s *Server) transaction(calls []queued, watched []watch) ([]single, quorate
 		}
 		one := s.prepare(call.cmd, call.args[1:])
 		if one.refused == nil {
-			_, one.refused = s.config.Service.Check(one.call)
+			_, one.refused = quorate.Engine().Check(s.config.Service, one.call)
 		}
 		if one.refused == nil {
 			txn.Then = append(txn.Then, one.call)

@@ -40,7 +40,7 @@ func (o Open) Check() error {
 
 // Apply implements quorate.Command.
 func (o Open) Apply(tx *quorate.Tx) (int64, error) {
-	if _, there := accounts.Get(&tx.View, o.Account); there {
+	if _, there := accounts.Get(tx, o.Account); there {
 		return 0, quorate.Errorf(quorate.Conflict, "there is an account %q already", o.Account)
 	}
 	accounts.Put(tx, o.Account, Account{Balance: o.Balance})
@@ -80,7 +80,7 @@ func (t Transfer) Apply(tx *quorate.Tx) (Moved, error) {
 
 // change adds to an account and returns its new balance.
 func change(tx *quorate.Tx, name string, amount int64) (int64, error) {
-	account, there := accounts.Get(&tx.View, name)
+	account, there := accounts.Get(tx, name)
 	switch {
 	case !there:
 		return 0, quorate.Errorf(NoAccount, "there is no account %q", name)

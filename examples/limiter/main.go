@@ -61,7 +61,7 @@ func (a Allow) Apply(tx *quorate.Tx) (Verdict, error) {
 	limit, period := time.Duration(a.Limit), time.Duration(a.Per)*time.Millisecond
 	each := (period + limit - 1) / limit // what one costs in time; rounded up, for what passes is never more
 	now := tx.Now()
-	until, _ := paid.Get(&tx.View, a.Key)
+	until, _ := paid.Get(tx, a.Key)
 	owed := max(0, until.Sub(now))
 	after := owed + each*time.Duration(a.Cost)
 	if wait := after - each*limit; wait > 0 {

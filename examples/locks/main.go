@@ -46,7 +46,7 @@ func (a Acquire) Check() error {
 
 // Apply implements quorate.Command.
 func (a Acquire) Apply(tx *quorate.Tx) (Lease, error) {
-	lock, taken := held.Get(&tx.View, a.Lock)
+	lock, taken := held.Get(tx, a.Lock)
 	if taken && lock.Owner != a.Owner {
 		return Lease{}, quorate.Errorf(quorate.Conflict, "%s holds the lock %s", lock.Owner, a.Lock)
 	}
@@ -67,7 +67,7 @@ type Release struct {
 
 // Apply implements quorate.Command.
 func (r Release) Apply(tx *quorate.Tx) (bool, error) {
-	lock, taken := held.Get(&tx.View, r.Lock)
+	lock, taken := held.Get(tx, r.Lock)
 	if !taken || lock.Token != r.Token {
 		return false, nil
 	}

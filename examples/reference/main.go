@@ -41,14 +41,14 @@ func (g Get) Read(view *quorate.View) (int64, error) {
 
 // Apply implements quorate.Command.
 func (d Delete) Apply(tx *quorate.Tx) (bool, error) {
-	_, there := values.Get(&tx.View, d.Key)
+	_, there := values.Get(tx, d.Key)
 	values.Delete(tx, d.Key)
 	return there, nil
 }
 
 // Apply implements quorate.Command.
 func (i Inc) Apply(tx *quorate.Tx) (int64, error) {
-	value, _ := values.Get(&tx.View, i.Key)
+	value, _ := values.Get(tx, i.Key)
 	sum := value + i.Value
 	if (sum > value) != (i.Value > 0) {
 		return 0, quorate.Errorf(quorate.Overflow, "%d and %d are more than 64 bits", value, i.Value)

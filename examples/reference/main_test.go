@@ -60,11 +60,11 @@ func random(r *rand.Rand) (name, body string) {
 
 func mustCall(t *testing.T, on quorate.Executor, service *quorate.Service, name, body string) quorate.Reply {
 	t.Helper()
-	op, found := service.Lookup(quorate.Call{Name: name})
+	op, found := quorate.Engine().Lookup(service, quorate.Call{Name: name})
 	if !found {
 		t.Fatal(errors.New("there is no " + name))
 	}
-	args, err := op.ArgsFromJSON([]byte(body))
+	args, err := quorate.Engine().ArgsFromJSON(op, []byte(body))
 	if err != nil {
 		t.Fatalf("%s %s: %v", name, body, err)
 	}

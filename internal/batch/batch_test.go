@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/batch"
 	"github.com/quorate/quorate/internal/entry"
+	"github.com/quorate/quorate/values"
 )
 
 // stamp is what a leader says on an entry that it makes now.
@@ -57,7 +58,7 @@ func (l *raftLog) propose(data []byte) ([]quorate.Reply, error) {
 	}
 	replies := make([]quorate.Reply, len(calls))
 	for i, text := range texts {
-		replies[i] = quorate.Reply{Value: quorate.BytesValue(text), Index: index}
+		replies[i] = quorate.Reply{Value: values.Bytes(text), Index: index}
 	}
 	return replies, nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/consensus"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/peer"
@@ -395,7 +396,7 @@ func total(t testing.TB, m *machine.Machine) int64 {
 			t.Error(err)
 		}
 	}()
-	return sumOf(quorate.NewView(view, quorate.Moment{}))
+	return sumOf(quorate.Engine().NewView(view, engine.Moment{}))
 }
 
 // mustBe checks code and outcome of an error of Propose.

@@ -280,7 +280,7 @@ func (r *reader) call(c *quorate.Call, before string) string {
 	if string(name) != before {
 		before = string(name)
 	}
-	c.Name, c.ID, c.Read, c.Settled, c.Args = before, quorate.CallID(id), quorate.Consistency(age), settled, args
+	c.Name, c.ID, c.Read, c.Settled, c.Args = before, quorate.CallID(id), time.Duration(age), settled, args
 	return before
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/entry"
+	"github.com/quorate/quorate/values"
 )
 
 // mustReadHex reads a file of bytes in hex. What stands behind a # is a
@@ -72,7 +73,7 @@ var older = map[string]entryForm{
 		[]quorate.Call{
 			{Name: "A", Args: [][]byte{}},
 			{Name: "GET", ID: "id-1", Args: [][]byte{{}, nil, {0xff}}},
-			{Name: "GET", Read: quorate.Consistency(time.Second), Args: [][]byte{bytes.Repeat([]byte("x"), 200)}},
+			{Name: "GET", Read: time.Duration(time.Second), Args: [][]byte{bytes.Repeat([]byte("x"), 200)}},
 			{Name: "B", ID: "z", Read: 1, Args: [][]byte{}},
 		},
 	},
@@ -121,17 +122,17 @@ func goldenNames() []string {
 
 func goldenReplies() []quorate.Reply {
 	failure := quorate.Errorf(quorate.Conflict, "no")
-	failure.Value = quorate.IntValue(7)
+	failure.Value = values.Int(7)
 	unknown := &quorate.Error{Code: quorate.Unavailable, Message: "?", Leader: "n1:1", Outcome: quorate.Unknown}
 	return []quorate.Reply{
 		{Index: 300},
-		{Index: 1, Value: quorate.BoolValue(true)},
-		{Index: 1, Value: quorate.IntValue(-1)},
-		{Index: 1, Value: quorate.UintValue(math.MaxUint64 - 1)},
-		{Index: 1, Value: quorate.FloatValue(1)},
-		{Index: 1, Value: quorate.BytesValue("hi")},
-		{Index: 1, Value: quorate.ListValue(quorate.BoolValue(false), quorate.ListValue())},
-		{Index: 1, Value: quorate.MapValue(quorate.BytesValue("k"), quorate.Value{})},
+		{Index: 1, Value: values.Bool(true)},
+		{Index: 1, Value: values.Int(-1)},
+		{Index: 1, Value: values.Uint(math.MaxUint64 - 1)},
+		{Index: 1, Value: values.Float(1)},
+		{Index: 1, Value: values.Bytes("hi")},
+		{Index: 1, Value: values.List(values.Bool(false), values.List())},
+		{Index: 1, Value: values.Map(values.Bytes("k"), quorate.Value{})},
 		{Index: 2, Err: failure},
 		{Err: unknown},
 	}
@@ -140,7 +141,7 @@ func goldenReplies() []quorate.Reply {
 func TestRepliesHaveTheBytesOfTheGoldenFiles(t *testing.T) {
 	for name, want := range map[string][]quorate.Reply{
 		"replies.hex": goldenReplies(),
-		"aged.hex":    {{Index: 300, Age: time.Second, Value: quorate.BytesValue("hi")}, {Age: 1}},
+		"aged.hex":    {{Index: 300, Age: time.Second, Value: values.Bytes("hi")}, {Age: 1}},
 	} {
 		data := mustReadHex(t, name)
 		if got := entry.AppendReplies(nil, want); !bytes.Equal(got, data) {
@@ -187,7 +188,7 @@ func arbitraryCall() *rapid.Generator[quorate.Call] {
 		return quorate.Call{
 			Name:    rapid.StringN(0, 64, 255).Draw(t, "name"),
 			ID:      quorate.CallID(rapid.OneOf(rapid.Just(""), rapid.StringN(1, quorate.CallIDBytesMax, quorate.CallIDBytesMax)).Draw(t, "id")),
-			Read:    quorate.Consistency(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Min(1)).Draw(t, "age")),
+			Read:    time.Duration(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Min(1)).Draw(t, "age")),
 			Settled: rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64()).Draw(t, "settled"),
 			Args:    rapid.SliceOfN(arg, 0, 5).Draw(t, "args"),
 		}
@@ -242,29 +243,29 @@ func TestTheLargestCallDecodesToTheSame(t *testing.T) {
 
 func arbitraryValue(depth int) *rapid.Generator[quorate.Value] {
 	return rapid.Custom(func(t *rapid.T) quorate.Value {
-		kinds := []quorate.Kind{quorate.None, quorate.Bool, quorate.Int, quorate.Uint, quorate.Float, quorate.Bytes}
+		kinds := []values.Kind{values.KindNone, values.KindBool, values.KindInt, values.KindUint, values.KindFloat, values.KindBytes}
 		if depth > 0 {
-			kinds = append(kinds, quorate.List, quorate.Map)
+			kinds = append(kinds, values.KindList, values.KindMap)
 		}
 		switch rapid.SampledFrom(kinds).Draw(t, "kind") {
-		case quorate.Bool:
-			return quorate.BoolValue(rapid.Bool().Draw(t, "bool"))
-		case quorate.Int:
-			return quorate.IntValue(rapid.Int64().Draw(t, "int"))
-		case quorate.Uint:
-			return quorate.UintValue(rapid.Uint64().Draw(t, "uint"))
-		case quorate.Float:
-			return quorate.FloatValue(math.Float64frombits(rapid.Uint64().Draw(t, "float")))
-		case quorate.Bytes:
-			return quorate.BytesValue(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "bytes"))
-		case quorate.List:
-			return quorate.ListValue(rapid.SliceOfN(arbitraryValue(depth-1), 0, 4).Draw(t, "list")...)
-		case quorate.Map:
+		case values.KindBool:
+			return values.Bool(rapid.Bool().Draw(t, "bool"))
+		case values.KindInt:
+			return values.Int(rapid.Int64().Draw(t, "int"))
+		case values.KindUint:
+			return values.Uint(rapid.Uint64().Draw(t, "uint"))
+		case values.KindFloat:
+			return values.Float(math.Float64frombits(rapid.Uint64().Draw(t, "float")))
+		case values.KindBytes:
+			return values.Bytes(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "bytes"))
+		case values.KindList:
+			return values.List(rapid.SliceOfN(arbitraryValue(depth-1), 0, 4).Draw(t, "list")...)
+		case values.KindMap:
 			var pairs []quorate.Value
 			for _, v := range rapid.SliceOfN(arbitraryValue(depth-1), 0, 3).Draw(t, "map") {
-				pairs = append(pairs, quorate.BytesValue(rapid.String().Draw(t, "name")), v)
+				pairs = append(pairs, values.Bytes(rapid.String().Draw(t, "name")), v)
 			}
-			return quorate.MapValue(pairs...)
+			return values.Map(pairs...)
 		}
 		return quorate.Value{}
 	})
@@ -332,18 +333,18 @@ func TestOnlyTheExactByteSaysNotApplied(t *testing.T) {
 
 // nested is a value that stands depth lists deep.
 func nested(depth int) quorate.Value {
-	v := quorate.IntValue(1)
+	v := values.Int(1)
 	for range depth {
-		v = quorate.ListValue(v)
+		v = values.List(v)
 	}
 	return v
 }
 
 func TestCheckRefusesExactlyWhatDoesNotReadBack(t *testing.T) {
-	odd := quorate.MapValue(quorate.BytesValue("name"))
+	odd := values.Map(values.Bytes("name"))
 	for name, value := range map[string]quorate.Value{
 		"31 deep": nested(31), "32 deep": nested(32), "33 deep": nested(33), "1000 deep": nested(1000),
-		"odd map": odd, "odd map in a list": quorate.ListValue(odd), "map": quorate.MapValue(quorate.BytesValue("n"), nested(31)),
+		"odd map": odd, "odd map in a list": values.List(odd), "map": values.Map(values.Bytes("n"), nested(31)),
 	} {
 		for _, reply := range []quorate.Reply{{Value: value}, {Err: &quorate.Error{Code: "c", Value: value}}} {
 			_, readErr := entry.ReadReply(entry.AppendReply(nil, reply))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/entry"
+	"github.com/quorate/quorate/values"
 )
 
 // mustAllocateLittle runs decode, which returns how many bytes its result
@@ -88,14 +89,14 @@ func hostile() map[string][]byte {
 	// in each other.
 	lists := []byte{0, 0}
 	for range 31 {
-		lists = append(append(lists, byte(quorate.List)), 0xf0, 0xff, 0x3f)
+		lists = append(append(lists, byte(values.KindList)), 0xf0, 0xff, 0x3f)
 	}
 	header := make([]byte, 18)
 	header[0], header[1] = 1, 1
 	checked := make([]byte, 34)
 	checked[0], checked[1] = 2, 1
 	arguments := slices.Concat(header, []byte{1, 0, 0}, uvarint, make([]byte, size-1))
-	nones := slices.Concat([]byte{1, 0, 0, byte(quorate.List)}, uvarint, make([]byte, size-1))
+	nones := slices.Concat([]byte{1, 0, 0, byte(values.KindList)}, uvarint, make([]byte, size-1))
 	return map[string][]byte{
 		"nothing":                    nil,
 		"lists in lists":             slices.Concat([]byte{1}, lists, make([]byte, size)),
@@ -163,7 +164,7 @@ func FuzzDecode(f *testing.F) {
 // encode, pass Check, and mean the same.
 func FuzzReadReplies(f *testing.F) {
 	f.Add(mustReadHex(f, "replies.hex"))
-	f.Add([]byte{1, 0, 0, byte(quorate.List), 1, byte(quorate.Map), 0})
+	f.Add([]byte{1, 0, 0, byte(values.KindList), 1, byte(values.KindMap), 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		mustAllocateLittle(t, data, func() int { return decodeReplies(data) })
 		mustAllocateLittle(t, data, func() int { return decodeReply(data) })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // A reply:
@@ -48,11 +49,11 @@ func Check(reply quorate.Reply) error {
 
 func checkValue(v quorate.Value, depth int) error {
 	switch {
-	case v.Kind() != quorate.List && v.Kind() != quorate.Map:
+	case v.Kind() != values.KindList && v.Kind() != values.KindMap:
 		return nil
 	case depth == 0:
 		return errDeep
-	case v.Kind() == quorate.Map && len(v.List())%2 != 0:
+	case v.Kind() == values.KindMap && len(v.List())%2 != 0:
 		return errOdd
 	}
 	for _, element := range v.List() {
@@ -185,20 +186,20 @@ func appendText(dst []byte, text string) []byte {
 func appendValue(dst []byte, v quorate.Value) []byte {
 	dst = append(dst, byte(v.Kind()))
 	switch v.Kind() {
-	case quorate.Bool:
+	case values.KindBool:
 		if v.Bool() {
 			return append(dst, 1)
 		}
 		return append(dst, 0)
-	case quorate.Int:
+	case values.KindInt:
 		return binary.LittleEndian.AppendUint64(dst, uint64(v.Int()))
-	case quorate.Uint:
+	case values.KindUint:
 		return binary.LittleEndian.AppendUint64(dst, v.Uint())
-	case quorate.Float:
+	case values.KindFloat:
 		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v.Float()))
-	case quorate.Bytes:
+	case values.KindBytes:
 		return appendText(dst, v.Text())
-	case quorate.List, quorate.Map:
+	case values.KindList, values.KindMap:
 		dst = binary.AppendUvarint(dst, uint64(len(v.List())))
 		for _, element := range v.List() {
 			dst = appendValue(dst, element)
@@ -208,28 +209,28 @@ func appendValue(dst []byte, v quorate.Value) []byte {
 }
 
 func (r *reader) value(depth int) quorate.Value {
-	switch kind := quorate.Kind(r.byte()); kind {
-	case quorate.None:
+	switch kind := values.Kind(r.byte()); kind {
+	case values.KindNone:
 		return quorate.Value{}
-	case quorate.Bool:
-		return quorate.BoolValue(r.byte() == 1)
-	case quorate.Int:
-		return quorate.IntValue(int64(r.uint64()))
-	case quorate.Uint:
-		return quorate.UintValue(r.uint64())
-	case quorate.Float:
-		return quorate.FloatValue(math.Float64frombits(r.uint64()))
-	case quorate.Bytes:
-		return quorate.BytesValue(r.text())
-	case quorate.List:
-		return quorate.ListValue(r.values(r.count(1), depth)...)
-	case quorate.Map:
+	case values.KindBool:
+		return values.Bool(r.byte() == 1)
+	case values.KindInt:
+		return values.Int(int64(r.uint64()))
+	case values.KindUint:
+		return values.Uint(r.uint64())
+	case values.KindFloat:
+		return values.Float(math.Float64frombits(r.uint64()))
+	case values.KindBytes:
+		return values.Bytes(r.text())
+	case values.KindList:
+		return values.List(r.values(r.count(1), depth)...)
+	case values.KindMap:
 		n := r.count(1)
 		if n%2 != 0 {
 			r.fail(errOdd)
 			return quorate.Value{}
 		}
-		return quorate.MapValue(r.values(n, depth)...)
+		return values.Map(r.values(n, depth)...)
 	default:
 		r.fail(fmt.Errorf("value of kind %d: %w", kind, ErrNewer))
 		return quorate.Value{}

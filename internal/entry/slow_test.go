@@ -3,8 +3,10 @@ package entry_test
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 )
 
@@ -57,7 +59,7 @@ func slowCalls(data []byte) (calls []quorate.Call, ok bool) {
 			c.ID = quorate.CallID(take(small()))
 		}
 		if flags&2 != 0 {
-			c.Read = quorate.Consistency(number())
+			c.Read = time.Duration(number())
 		}
 		if flags&4 != 0 {
 			c.Settled = number()
@@ -128,7 +130,7 @@ func TestCallsOneAtATimeTakeNoMemory(t *testing.T) {
 	plain := entry.Append(nil, entry.Header{}, increments(64))
 	named := increments(64)
 	for i := range named {
-		named[i].ID = quorate.SessionID("0123456789abcdef", uint64(i+1))
+		named[i].ID = quorate.CallID(engine.SessionID("0123456789abcdef", uint64(i+1)))
 	}
 	withIDs := entry.Append(nil, entry.Header{}, named)
 	var calls entry.Calls

@@ -15,6 +15,9 @@ const module = "github.com/quorate/quorate"
 // sideways, never up. A folder below a room is on the floor of its room. A new
 // room is placed here first.
 var floors = map[string]int{
+	"values":             -1,
+	"internal/jsonform":  -2,
+	"internal/engine":    -1,
 	".":                  0,
 	"internal/invariant": 0,
 	"internal/watermark": 0,

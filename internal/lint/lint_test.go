@@ -73,6 +73,22 @@ func TestLanguageAndClientNeedTheStandardLibraryOnly(t *testing.T) {
 	}
 }
 
+// TestLanguageFitsOnOnePage: who writes a service reads all of it. What only the
+// rooms of this module need is in internal/engine.
+func TestLanguageFitsOnOnePage(t *testing.T) {
+	const linesMax = 400
+	doc := exec.Command("go", "doc", "-all", ".")
+	doc.Dir = root
+	doc.Stderr = os.Stderr
+	out, err := doc.Output()
+	if err != nil {
+		t.Fatalf("go doc: %v", err)
+	}
+	if lines := strings.Count(string(out), "\n"); lines >= linesMax || !strings.Contains(string(out), "type Command") {
+		t.Errorf("the page of package quorate has %d lines, want less than %d and the language on it", lines, linesMax)
+	}
+}
+
 // TestNodeIsEmbeddedWithoutTheDoors: a program that answers calls in its own way
 // does not link what ours are made of.
 func TestNodeIsEmbeddedWithoutTheDoors(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/store"
@@ -94,7 +95,7 @@ func BenchmarkOnce(b *testing.B) {
 					n := index*callsEach + uint64(i)
 					calls[i] = quorate.Call{Name: "INC", Args: [][]byte{benchKey(int(n) * 7919 % 100_000)}}
 					if session {
-						calls[i].ID, calls[i].Settled = quorate.SessionID("0123456789abcdef", n), n-callsEach+1
+						calls[i].ID, calls[i].Settled = quorate.CallID(engine.SessionID("0123456789abcdef", n)), n-callsEach+1
 					} else {
 						calls[i].ID = quorate.CallID(fmt.Sprintf("%032d", n))
 					}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/kv"
@@ -155,13 +156,13 @@ func TestOneCallForgetsABoundedNumber(t *testing.T) {
 	for i := 0; i < answers; i += each {
 		calls := repeated(each, callOf("INC", "n"))
 		for j := range calls {
-			calls[j].ID, calls[j].Settled = quorate.SessionID(session, uint64(i+j+1)), 1
+			calls[j].ID, calls[j].Settled = quorate.CallID(engine.SessionID(session, uint64(i+j+1))), 1
 		}
 		f.apply(calls...)
 	}
 	far := callOf("INC", "n")
 	for step := 1; ; step++ {
-		far.ID, far.Settled = quorate.SessionID(session, uint64(answers+step)), uint64(answers+step)
+		far.ID, far.Settled = quorate.CallID(engine.SessionID(session, uint64(answers+step))), uint64(answers+step)
 		before := f.copy.machine.Meta().Sessions
 		replies := f.apply(far, callOf("INC", "other"))
 		if err := errors.Join(replies[0].Err, replies[1].Err); err != nil {
@@ -180,7 +181,7 @@ func TestOneCallForgetsABoundedNumber(t *testing.T) {
 		}
 	}
 	late := callOf("INC", "n")
-	late.ID, late.Settled = quorate.SessionID(session, 7), 1
+	late.ID, late.Settled = quorate.CallID(engine.SessionID(session, 7)), 1
 	if reply := f.apply(late)[0]; quorate.CodeOf(reply.Err) != quorate.IDReused || !quorate.OutcomeUnknown(reply.Err) {
 		t.Errorf("what was settled comes again: %v", reply.Err)
 	}
@@ -190,7 +191,7 @@ func TestCallsOfNewSessionsAreRefusedWithoutATrace(t *testing.T) {
 	f := newFeed(t, kv.Service, machine.Limits{Window: time.Hour, RememberedMax: 10})
 	for i := range 100 {
 		call := callOf("INC", "n")
-		call.ID, call.Settled = quorate.SessionID(fmt.Sprint("s", i), 1), 1
+		call.ID, call.Settled = quorate.CallID(engine.SessionID(fmt.Sprint("s", i), 1)), 1
 		f.apply(call)
 	}
 	if left := f.copy.machine.Meta().Sessions; left > 11 {
@@ -267,7 +268,7 @@ func sessionCalls(rng *rand.Rand, next map[string]uint64) (calls []quorate.Call)
 			settled = 1 + rng.Uint64N(number)
 		}
 		call := callOf("INC", "n")
-		call.ID, call.Settled = quorate.SessionID(session, number), settled
+		call.ID, call.Settled = quorate.CallID(engine.SessionID(session, number)), settled
 		calls = append(calls, call)
 		if rng.IntN(20) == 0 {
 			plain := callOf("INC", "m")

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/store"
@@ -102,7 +103,7 @@ type Config struct {
 // Apply runs a command. Tx is a transaction on the state at that moment, as
 // quorate.NewTx makes it; another one can be made of the two. What it wrote is
 // dropped if there is an error.
-type Apply = func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
+type Apply = func(op *quorate.Operation, state engine.State, at engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error)
 
 // New makes the machine of a service over its state.
 func New(c Config) *Machine {
@@ -293,7 +294,7 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 	defer m.swap.RUnlock()
 	state := m.store.View()
 	meta := state.Meta()
-	at := quorate.Moment{Index: meta.Index, Time: time.Unix(0, meta.Time), Due: store.Time(meta.Due), Clock: clock}
+	at := engine.Moment{Index: meta.Index, Time: time.Unix(0, meta.Time), Due: store.Time(meta.Due), Clock: clock}
 	replies = make([]quorate.Reply, len(calls))
 	answered := 0
 	var view quorate.View
@@ -304,15 +305,15 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 				"the answers of the queries before this one take more than %d bytes; send it again", answersBytesMax)
 			continue
 		}
-		op, ok := m.service.Lookup(*call)
+		op, ok := quorate.Engine().Lookup(m.service, *call)
 		if !ok || op.Writes() {
 			replies[i].Err = quorate.Errorf(quorate.UnknownOperation, "service %s has no query %.64q", m.service.Name(), call.Name)
 			continue
 		}
-		view.Reset(state, at)
+		quorate.Engine().ResetView(&view, state, at)
 		replies[i] = m.query(op, call, &view)
 		answered += replyBytes(&replies[i])
-		overdue = overdue || view.Overdue()
+		overdue = overdue || quorate.Engine().Overdue(&view)
 	}
 	if err := errors.Join(state.Err(), state.Close()); err != nil {
 		return failed(len(calls), err), false
@@ -321,7 +322,7 @@ func (m *Machine) Read(calls []quorate.Call, clock time.Time) (replies []quorate
 }
 
 func (m *Machine) query(op *quorate.Operation, call *quorate.Call, view *quorate.View) quorate.Reply {
-	value, err := op.Read(view, call.Args)
+	value, err := quorate.Engine().Read(op, view, call.Args)
 	return m.answer(op, view.Index(), value, err)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/store"
@@ -66,7 +67,7 @@ func randomCall(rng *rand.Rand) quorate.Call {
 	}
 	if rng.IntN(3) == 0 {
 		number := 1 + rng.Uint64N(300)
-		call.ID = quorate.SessionID(fmt.Sprint("s", rng.IntN(2)), number)
+		call.ID = quorate.CallID(engine.SessionID(fmt.Sprint("s", rng.IntN(2)), number))
 		call.Settled = 1 + rng.Uint64N(number)
 	}
 	return call

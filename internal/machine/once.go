@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/store"
@@ -41,7 +42,7 @@ const (
 // see what comes after them. The error, other than that of the reply, stops the
 // node.
 func (r *run) once(op *quorate.Operation, call *quorate.Call) (quorate.Reply, error) {
-	session, number, ok := call.ID.Session()
+	session, number, ok := engine.Session(string(call.ID))
 	if ok && call.Settled > 0 {
 		return r.inSession(op, call, session, number)
 	}
@@ -101,7 +102,9 @@ func (r *run) first(op *quorate.Operation, call *quorate.Call, print fingerprint
 
 // kept is a copy of data for a batch to keep, in memory as commands take it for
 // what they store.
-func (r *run) kept(data []byte) []byte { return append(r.tx.Room(len(data)), data...) }
+func (r *run) kept(data []byte) []byte {
+	return append(quorate.Engine().Room(&r.tx.View, len(data)), data...)
+}
 
 // recordKept is up to how long a record is put together in the same memory as
 // the one before.

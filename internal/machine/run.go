@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/vocabulary"
@@ -44,7 +45,7 @@ type room struct {
 	operation *quorate.Operation
 	// at is where in the log the newest call runs. Its Due is that of due, in
 	// unix nanoseconds.
-	at  quorate.Moment
+	at  engine.Moment
 	due int64
 	// visits is how many keys scans of the entry may yet show.
 	visits int
@@ -56,8 +57,8 @@ type room struct {
 
 // letGo lets go of the batch, which may be large.
 func (r *room) letGo() {
-	r.tx.Reset(nil, quorate.Moment{})
-	r.view.Reset(nil, quorate.Moment{})
+	quorate.Engine().ResetTx(&r.tx, nil, engine.Moment{})
+	quorate.Engine().ResetView(&r.view, nil, engine.Moment{})
 }
 
 func (r *run) apply() error {
@@ -76,7 +77,7 @@ func (r *run) apply() error {
 	r.batch.Keep()
 	r.forget(forgetMin + 2*count)
 	r.begun, r.visits = r.batch.Bytes(), visitsMax
-	r.at = quorate.Moment{Index: r.meta.Index, Time: time.Unix(0, r.meta.Time), Visits: &r.visits}
+	r.at = engine.Moment{Index: r.meta.Index, Time: time.Unix(0, r.meta.Time), Visits: &r.visits}
 	r.due = 0
 	r.replies = make([]quorate.Reply, count)
 	for i := range r.replies {
@@ -103,7 +104,7 @@ func (r *run) apply() error {
 // node.
 func (r *run) call(call *quorate.Call) (quorate.Reply, error) {
 	op, ok := r.lookup(call)
-	if !ok || op.Newer(call.Args) {
+	if !ok || quorate.Engine().Newer(op, call.Args) {
 		what := cmp.Or(r.machine.language.own.Unknown(call), "this form of operation "+call.Name)
 		return quorate.Reply{}, newer(what, r.machine.service)
 	}
@@ -123,7 +124,7 @@ func (r *run) lookup(call *quorate.Call) (*quorate.Operation, bool) {
 	if r.operation != nil && r.operation.Name() == call.Name {
 		return r.operation, true
 	}
-	op, ok := r.machine.service.Lookup(*call)
+	op, ok := quorate.Engine().Lookup(r.machine.service, *call)
 	r.operation = op
 	return op, ok
 }
@@ -133,13 +134,13 @@ func (r *run) perform(op *quorate.Operation, call *quorate.Call) quorate.Reply {
 	if op.Writes() {
 		return r.command(op, call)
 	}
-	r.view.Reset(store.DataOf{Batch: r.batch}, r.moment())
+	quorate.Engine().ResetView(&r.view, store.DataOf{Batch: r.batch}, r.moment())
 	return r.machine.query(op, call, &r.view)
 }
 
 // command runs one command. An error leaves no trace of it in the batch.
 func (r *run) command(op *quorate.Operation, call *quorate.Call) quorate.Reply {
-	r.tx.Reset(store.DataOf{Batch: r.batch}, r.moment())
+	quorate.Engine().ResetTx(&r.tx, store.DataOf{Batch: r.batch}, r.moment())
 	value, err := r.operate(op, call.Args)
 	reply := r.machine.answer(op, r.meta.Index, value, err)
 	if reply.Err != nil {
@@ -152,11 +153,11 @@ func (r *run) operate(op *quorate.Operation, args [][]byte) (quorate.Value, erro
 	if apply := r.machine.apply; apply != nil {
 		return apply(op, store.DataOf{Batch: r.batch}, r.at, &r.tx, args)
 	}
-	return op.Apply(&r.tx, args)
+	return quorate.Engine().Apply(op, &r.tx, args)
 }
 
 // moment is where in the log the call runs. Each call has a seed of its own.
-func (r *run) moment() quorate.Moment {
+func (r *run) moment() engine.Moment {
 	if due := r.batch.Endings().Due; due != r.due {
 		r.due, r.at.Due = due, store.Time(due)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/machine"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the scenarios in testdata come to into them")
@@ -257,7 +258,7 @@ func answers(replies []quorate.Reply, index uint64) string {
 		switch e, ok := errors.AsType[*quorate.Error](reply.Err); {
 		case ok:
 			fmt.Fprintf(&out, "%s, %s: %s", e.Code, e.Outcome, shorten(e.Message))
-			if e.Value.Kind() != quorate.None {
+			if e.Value.Kind() != values.KindNone {
 				fmt.Fprintf(&out, " [%s]", e.Value)
 			}
 		case reply.Err != nil:

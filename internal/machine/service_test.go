@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/values"
 )
 
 // service has a command for each thing that a command may do.
@@ -74,7 +75,7 @@ func (f fail) Apply(tx *quorate.Tx) (int64, error) {
 	tx.Set([]byte(f.Key+"/new"), nil)
 	tx.Delete([]byte("a"))
 	e := quorate.Errorf(quorate.Conflict, "%s is not what it should be", f.Key)
-	e.Value = quorate.IntValue(7)
+	e.Value = values.Int(7)
 	return 0, e
 }
 
@@ -187,9 +188,9 @@ func (l large) Apply(tx *quorate.Tx) (string, error) {
 }
 
 func nested(depth int64) quorate.Value {
-	v := quorate.IntValue(1)
+	v := values.Int(1)
 	for range depth {
-		v = quorate.ListValue(v)
+		v = values.List(v)
 	}
 	return v
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/entry"
 	"github.com/quorate/quorate/internal/machine"
 )
@@ -63,12 +64,12 @@ func (p *pair) both(calls ...quorate.Call) error {
 
 // twice runs a command, takes it back, and runs it again.
 func twice(t testing.TB) machine.Apply {
-	return func(op *quorate.Operation, state quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+	return func(op *quorate.Operation, state engine.State, at engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
 		visits, restore := *at.Visits, state.Save()
-		first, err := op.Apply(quorate.NewTx(state, at), args)
+		first, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(state, at), args)
 		restore()
 		*at.Visits = visits
-		second, err2 := op.Apply(tx, args)
+		second, err2 := quorate.Engine().Apply(op, tx, args)
 		if !first.Equal(second) || (err == nil) != (err2 == nil) {
 			t.Errorf("%s came to %v, %v and then to %v, %v", op.Name(), first, err, second, err2)
 		}
@@ -79,11 +80,11 @@ func twice(t testing.TB) machine.Apply {
 // drifting runs the commands of a name as another one would, whose arguments
 // are other.
 func drifting(name string, other ...string) machine.Apply {
-	return func(op *quorate.Operation, _ quorate.State, _ quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+	return func(op *quorate.Operation, _ engine.State, _ engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
 		if op.Name() == name {
 			args = callOf(name, other...).Args
 		}
-		return op.Apply(tx, args)
+		return quorate.Engine().Apply(op, tx, args)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 )
 
 // Executor runs a service in memory. It may be used by many goroutines; its
@@ -52,20 +53,20 @@ func (e *Executor) Execute(_ context.Context, calls []quorate.Call) []quorate.Re
 }
 
 func (e *Executor) run(call quorate.Call) quorate.Reply {
-	op, err := e.service.Check(call)
+	op, err := quorate.Engine().Check(e.service, call)
 	if err != nil {
 		return quorate.Reply{Err: err}
 	}
 	// The seed is always the same, so that examples are too.
-	at := quorate.Moment{Index: e.Index, Time: e.Now, Seed: 7, Due: e.Data.due()}
+	at := engine.Moment{Index: e.Index, Time: e.Now, Seed: 7, Due: e.Data.due()}
 	if !op.Writes() {
-		value, err := op.Read(quorate.NewView(e.Data, at), call.Args)
+		value, err := quorate.Engine().Read(op, quorate.Engine().NewView(e.Data, at), call.Args)
 		return quorate.Reply{Value: value, Index: e.Index, Err: err}
 	}
 	e.Index++
 	at.Index++
 	after := maps.Clone(e.Data)
-	value, err := op.Apply(quorate.NewTx(after, at), call.Args)
+	value, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(after, at), call.Args)
 	if err == nil {
 		e.Data = after
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
+	"github.com/quorate/quorate/values"
 )
 
 // Result is what a run came to.
@@ -22,7 +24,7 @@ type Result struct {
 
 // recorder is a state that takes down what is written to it.
 type recorder struct {
-	quorate.State
+	engine.State
 	writes []write
 	reads  []read
 }
@@ -180,7 +182,7 @@ func (r Result) ended() string {
 		return "returned " + shown(r.Value)
 	}
 	text := fmt.Sprintf("failed with %s, %q", quorate.CodeOf(r.Err), clipped(r.Err.Error()))
-	if held := heldBy(r.Err); held.Kind() != quorate.None {
+	if held := heldBy(r.Err); held.Kind() != values.KindNone {
 		text += " and " + shown(held)
 	}
 	return text
@@ -236,10 +238,10 @@ func clipped(text string) string {
 
 // shown is a value as it stands in a message.
 func shown(v quorate.Value) string {
-	if v.Kind() == quorate.None {
+	if v.Kind() == values.KindNone {
 		return "nothing"
 	}
-	if v.Kind() == quorate.Bytes {
+	if v.Kind() == values.KindBytes {
 		return fmt.Sprintf("%q", clipped(v.Text()))
 	}
 	return clipped(v.String())

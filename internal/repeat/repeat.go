@@ -20,20 +20,21 @@ import (
 	"fmt"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 )
 
 // Command runs a command times over, at least once, and leaves in the state what
 // the last run wrote; of a command that fails too, as Operation.Apply does. The
 // error says where a run differs from the first, or what it did that none may
 // do. It is the last then.
-func Command(op *quorate.Operation, state quorate.State, at quorate.Moment, args [][]byte, times int) (Result, error) {
+func Command(op *quorate.Operation, state engine.State, at engine.Moment, args [][]byte, times int) (Result, error) {
 	visits := visitsOf(at)
 	var first Result
 	for run := 1; ; run++ {
 		visits.reset()
 		restore := state.Save()
 		recorded := &recorder{State: state}
-		value, err := op.Apply(quorate.NewTx(recorded, at), args)
+		value, err := quorate.Engine().Apply(op, quorate.Engine().NewTx(recorded, at), args)
 		result := recorded.result(value, err)
 		if run == 1 {
 			first = result
@@ -47,12 +48,12 @@ func Command(op *quorate.Operation, state quorate.State, at quorate.Moment, args
 
 // Query runs a query times over, at least once. The error says where a run
 // differs from the first.
-func Query(op *quorate.Operation, state quorate.ReadState, at quorate.Moment, args [][]byte, times int) (Result, error) {
+func Query(op *quorate.Operation, state engine.ReadState, at engine.Moment, args [][]byte, times int) (Result, error) {
 	visits := visitsOf(at)
 	var first Result
 	for run := 1; ; run++ {
 		visits.reset()
-		value, err := op.Read(quorate.NewView(state, at), args)
+		value, err := quorate.Engine().Read(op, quorate.Engine().NewView(state, at), args)
 		result := Result{Value: value, Err: err}
 		if run == 1 {
 			first = result
@@ -74,7 +75,7 @@ type visits struct {
 	began int
 }
 
-func visitsOf(at quorate.Moment) visits {
+func visitsOf(at engine.Moment) visits {
 	if at.Visits == nil {
 		return visits{}
 	}

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/memory"
 	"github.com/quorate/quorate/internal/repeat"
+	"github.com/quorate/quorate/values"
 )
 
 // script is a command whose runs do what a test says.
@@ -29,7 +31,7 @@ var service = quorate.Define("scripts", quorate.Write[script]("SCRIPT"), quorate
 
 func operation(t *testing.T, name string) *quorate.Operation {
 	t.Helper()
-	op, ok := service.Lookup(quorate.Call{Name: name})
+	op, ok := quorate.Engine().Lookup(service, quorate.Call{Name: name})
 	if !ok {
 		t.Fatalf("no operation %s", name)
 	}
@@ -41,7 +43,7 @@ func held() memory.State {
 	return memory.State{"a": {Value: "1"}, "b": {Value: "2", End: time.Unix(2000, 0)}}
 }
 
-var moment = quorate.Moment{Index: 3, Time: time.Unix(1000, 0), Due: time.Unix(2000, 0)}
+var moment = engine.Moment{Index: 3, Time: time.Unix(1000, 0), Due: time.Unix(2000, 0)}
 
 // runs makes a script whose first run does one thing and all others another.
 func runs(first, later func(tx *quorate.Tx) (string, error)) func(*quorate.Tx) (string, error) {
@@ -89,7 +91,7 @@ func TestDifferencesAreNamed(t *testing.T) {
 	refuses := func(code quorate.Code, text string, value int64) func(*quorate.Tx) (string, error) {
 		return func(*quorate.Tx) (string, error) {
 			e := quorate.Errorf(code, "%s", text)
-			e.Value = quorate.IntValue(value)
+			e.Value = values.Int(value)
 			return "", e
 		}
 	}

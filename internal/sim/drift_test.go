@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate"
+	"github.com/quorate/quorate/internal/engine"
 	"github.com/quorate/quorate/internal/machine"
 )
 
@@ -32,7 +33,7 @@ func (d *drift) arm() {
 }
 
 // strike says once that the command which has just run is the one.
-func (d *drift) strike(op *quorate.Operation, at quorate.Moment) bool {
+func (d *drift) strike(op *quorate.Operation, at engine.Moment) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.armed || d.by != "" {
@@ -53,8 +54,8 @@ func (w *world) drifting(p *place) machine.Apply {
 	if w.plan.Drift == nil {
 		return nil
 	}
-	return func(op *quorate.Operation, _ quorate.State, at quorate.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
-		value, err := op.Apply(tx, args)
+	return func(op *quorate.Operation, _ engine.State, at engine.Moment, tx *quorate.Tx, args [][]byte) (quorate.Value, error) {
+		value, err := quorate.Engine().Apply(op, tx, args)
 		if err == nil && p.drift.strike(op, at) {
 			tx.Set([]byte("drift"), []byte("what no other node has"))
 		}

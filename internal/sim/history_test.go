@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/kv"
+	"github.com/quorate/quorate/values"
 )
 
 // outcome is what became of an operation.
@@ -28,13 +29,13 @@ type content string
 
 func contentOf(v quorate.Value) content {
 	switch v.Kind() {
-	case quorate.Int:
+	case values.KindInt:
 		return content(fmt.Sprintf("i%d", v.Int()))
-	case quorate.Bytes:
+	case values.KindBytes:
 		return content("s" + v.Text())
-	case quorate.Bool:
+	case values.KindBool:
 		return content(fmt.Sprintf("b%v", v.Bool()))
-	case quorate.None:
+	case values.KindNone:
 		return ""
 	}
 	return content("?" + v.String())
@@ -165,18 +166,18 @@ func callOf(o *operation) quorate.Call {
 	if o.Noted {
 		call.Args = append(call.Args, nil, []byte("a note"))
 	}
-	call.ID, call.Read = o.ID, quorate.Consistency(o.Stale)
+	call.ID, call.Read = o.ID, time.Duration(o.Stale)
 	return call
 }
 
 // valueOf is the value that a content stands for.
 func valueOf(c content) quorate.Value {
 	if c[0] == 's' {
-		return quorate.BytesValue(string(c[1:]))
+		return values.Bytes(string(c[1:]))
 	}
 	var n int64
 	if _, err := fmt.Sscan(string(c[1:]), &n); err != nil {
 		panic(err) // a mistake of the simulator
 	}
-	return quorate.IntValue(n)
+	return values.Int(n)
 }

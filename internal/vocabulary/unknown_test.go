@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/vocabulary"
+	"github.com/quorate/quorate/values"
 )
 
 var words = vocabulary.Words{
@@ -95,7 +96,7 @@ func TestCallsInsideOfATransactionAreThoseThatItMakes(t *testing.T) {
 		}
 		all := make(map[string]bool)
 		for _, c := range rapid.SliceOfN(random, 0, 3).Draw(t, "if") {
-			condition := quorate.Condition{Call: c, Equals: quorate.IntValue(1)}
+			condition := quorate.Condition{Call: c, Equals: values.Int(1)}
 			if rapid.Bool().Draw(t, "fails") {
 				condition = quorate.Condition{Call: c, Fails: quorate.NotFound}
 			}

@@ -93,7 +93,7 @@ func arguments(op *quorate.Operation) int {
 		return Any
 	}
 	args := make([][]byte, Any)
-	return sort.Search(Any, func(n int) bool { return op.Newer(args[:n+1]) })
+	return sort.Search(Any, func(n int) bool { return quorate.Engine().Newer(op, args[:n+1]) })
 }
 
 // Append encodes words behind dst.

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/kv/redis"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // usual is the commands that most callers send, with what they are answered to a
@@ -25,8 +26,8 @@ var usual = []struct {
 	answer string
 }{
 	{"SET", []string{"key", "12345678"}, quorate.Value{}, "+OK\r\n"},
-	{"GET", []string{"key"}, quorate.BytesValue("12345678"), "$8\r\n12345678\r\n"},
-	{"INCR", []string{"key"}, quorate.IntValue(12345678), ":12345678\r\n"},
+	{"GET", []string{"key"}, values.Bytes("12345678"), "$8\r\n12345678\r\n"},
+	{"INCR", []string{"key"}, values.Int(12345678), ":12345678\r\n"},
 }
 
 // BenchmarkDoor is what the door costs from the bytes of a command to those of

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // object is OBJECT subcommand [key].
@@ -51,7 +52,7 @@ const embeddedMax = 44
 // encoding is how Redis would keep a value.
 func encoding(v quorate.Value) resp.Value {
 	switch {
-	case v.Kind() == quorate.Int:
+	case v.Kind() == values.KindInt:
 		return resp.BulkValue("int")
 	case len(v.Text()) <= embeddedMax:
 		return resp.BulkValue("embstr")
@@ -62,7 +63,7 @@ func encoding(v quorate.Value) resp.Value {
 // refCount is how many hold a value: those from 0 to 9,999 are shared in Redis.
 func refCount(v quorate.Value) resp.Value {
 	const sharedMax = 9_999
-	if v.Kind() == quorate.Int && v.Int() >= 0 && v.Int() <= sharedMax {
+	if v.Kind() == values.KindInt && v.Int() >= 0 && v.Int() <= sharedMax {
 		return resp.IntValue(math.MaxInt32)
 	}
 	return resp.IntValue(1)

@@ -24,6 +24,7 @@ import (
 	"github.com/quorate/quorate/internal/invariant"
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/respapi"
+	"github.com/quorate/quorate/values"
 )
 
 // captured is what a redis-server 7.0.15 tells of the commands of this package.
@@ -145,7 +146,7 @@ var null resp.Value
 
 // text is the text of a value, and null if there is none.
 func text(v quorate.Value) resp.Value {
-	if v.Kind() == quorate.None {
+	if v.Kind() == values.KindNone {
 		return null
 	}
 	return resp.BulkValue(v.String())

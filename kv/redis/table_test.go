@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/resp"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/kv/redis"
+	"github.com/quorate/quorate/values"
 )
 
 func TestTableHasTheCommandsThatAreNamed(t *testing.T) {
@@ -69,9 +70,9 @@ func TestIntendedDifferences(t *testing.T) {
 // was put there is text like any other here.
 func TestValuesOfOtherDoors(t *testing.T) {
 	on := newOurs(t)
-	for text, kind := range map[string]quorate.Kind{
-		"7": quorate.Int, "-7": quorate.Int, "0": quorate.Int, "9223372036854775807": quorate.Int, "9223372036854775808": quorate.Bytes,
-		"07": quorate.Bytes, "-0": quorate.Bytes, "+7": quorate.Bytes, "": quorate.Bytes, "\x007": quorate.Bytes, "\x00": quorate.Bytes, "7 ": quorate.Bytes,
+	for text, kind := range map[string]values.Kind{
+		"7": values.KindInt, "-7": values.KindInt, "0": values.KindInt, "9223372036854775807": values.KindInt, "9223372036854775808": values.KindBytes,
+		"07": values.KindBytes, "-0": values.KindBytes, "+7": values.KindBytes, "": values.KindBytes, "\x007": values.KindBytes, "\x00": values.KindBytes, "7 ": values.KindBytes,
 	} {
 		for _, args := range [][]string{{"SET", "k", text}, {"MSET", "k", text}, {"GETSET", "k", text}, {"SETEX", "k", "10", text}, {"SET", "k", text, "GET"}} {
 			_ = on.do(args...)
@@ -84,7 +85,7 @@ func TestValuesOfOtherDoors(t *testing.T) {
 			}
 		}
 	}
-	if _, err := quorate.Do(t.Context(), on.on, kv.Put{Key: "k", Value: quorate.BytesValue("7")}); err != nil {
+	if _, err := quorate.Do(t.Context(), on.on, kv.Put{Key: "k", Value: values.Bytes("7")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := shown(on.do("INCR", "k")); got != ":8" {
@@ -102,10 +103,10 @@ func TestValuesOfOtherDoors(t *testing.T) {
 // An argument that is made here is the one that the language would make.
 func TestArgumentsAreThoseOfTheLanguage(t *testing.T) {
 	on := newOurs(t)
-	put, _ := kv.Service.Lookup(quorate.Call{Name: "PUT"})
+	put, _ := quorate.Engine().Lookup(kv.Service, quorate.Call{Name: "PUT"})
 	for _, text := range []string{"", "7", "07", "\x00", "\x007", "x"} {
 		_ = on.do("SET", "k", text)
-		want, err := put.ArgsFromText([][]byte{[]byte("k"), []byte(text)})
+		want, err := quorate.Engine().ArgsFromText(put, [][]byte{[]byte("k"), []byte(text)})
 		if got := on.on.Calls[len(on.on.Calls)-1].Args; err != nil || len(got) != 2 || string(got[1]) != string(want[1]) {
 			t.Errorf("text %q is the argument %q, want %q (%v)", text, got, want, err)
 		}
@@ -219,9 +220,9 @@ func TestCommandsOverAllKeysGoOnFromPartToPart(t *testing.T) {
 
 func TestKeysThatAreTooManyAreAnError(t *testing.T) {
 	on := newOurs(t)
-	page := quorate.MapValue(
-		quorate.BytesValue("keys"), quorate.ListValue(slices.Repeat([]quorate.Value{quorate.BytesValue("key")}, kv.ScanMax)...),
-		quorate.BytesValue("next"), quorate.BytesValue("key"), quorate.BytesValue("more"), quorate.BoolValue(true))
+	page := values.Map(
+		values.Bytes("keys"), values.List(slices.Repeat([]quorate.Value{values.Bytes("key")}, kv.ScanMax)...),
+		values.Bytes("next"), values.Bytes("key"), values.Bytes("more"), values.Bool(true))
 	pages := 0
 	endless := memory.Func(func(_ context.Context, calls []quorate.Call) []quorate.Reply {
 		pages++

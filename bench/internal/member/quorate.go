@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/bench/internal/loop"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/values"
 )
 
 // startMax is how long a node may take to find the others and a leader.
@@ -40,7 +41,7 @@ func (m quorateMember) leads() bool {
 }
 
 func (m quorateMember) writer(random *rand.Rand, keys int) loop.Call {
-	put := kv.Put{Value: quorate.BytesValue(value)}
+	put := kv.Put{Value: values.Bytes(value)}
 	return func(ctx context.Context) error {
 		put.Key = kv.Key(key(random, keys))
 		_, err := quorate.Do(ctx, m.Node, put)

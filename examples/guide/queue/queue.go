@@ -61,7 +61,7 @@ type Called struct {
 
 // Apply implements quorate.Command.
 func (n Next) Apply(tx *quorate.Tx) (Called, error) {
-	for ticket, row := range waiting.Range(&tx.View, quorate.Leading(Ticket{Queue: n.Queue}, 1)) {
+	for ticket, row := range waiting.Range(tx, quorate.Leading(Ticket{Queue: n.Queue}, 1)) {
 		waiting.Delete(tx, ticket)
 		return Called{ticket.Number, row.Name, tx.Now().Sub(row.Since).Seconds()}, nil
 	}
