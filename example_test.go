@@ -2,13 +2,15 @@ package quorate_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/internal/memory"
 )
+
+// tickets is how many tickets each queue has handed out.
+var tickets = quorate.NewCounters("tickets")
 
 // NextTicket hands out the next ticket of a queue.
 type NextTicket struct{ Queue string }
@@ -18,9 +20,7 @@ func (n NextTicket) Apply(tx *quorate.Tx) (int64, error) {
 	if n.Queue == "closed" {
 		return 0, quorate.Errorf("closed", "queue %s hands out no tickets", n.Queue)
 	}
-	ticket := lastTicket(&tx.View, n.Queue) + 1
-	tx.Set([]byte("ticket/"+n.Queue), binary.BigEndian.AppendUint64(nil, uint64(ticket)))
-	return ticket, nil
+	return tickets.Add(tx, n.Queue, 1)
 }
 
 // LastTicket is the ticket that a queue handed out last, 0 if it never did.
@@ -28,15 +28,7 @@ type LastTicket struct{ Queue string }
 
 // Read implements quorate.Query.
 func (l LastTicket) Read(view *quorate.View) (int64, error) {
-	return lastTicket(view, l.Queue), nil
-}
-
-func lastTicket(view *quorate.View, queue string) int64 {
-	stored, found := view.Get([]byte("ticket/" + queue))
-	if !found {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64(stored))
+	return tickets.Value(view, l.Queue), nil
 }
 
 // Tickets is a whole service.

@@ -82,7 +82,7 @@ func mustGenerate(t testing.TB, service *quorate.Service, generator func(r *rand
 	}
 	op, err := quorate.Engine().Check(service, call)
 	if err != nil {
-		t.Fatalf("the generator returned %+v, which is no call of service %s: %v", operation, service.Name(), err)
+		t.Fatalf("the generator returned %+v, which service %s refuses before the log: %v", operation, service.Name(), err)
 	}
 	call.Name = op.Name()
 	return operation, call

@@ -59,7 +59,7 @@ func TestCheckDeterminismOfASoundServiceSaysNothing(t *testing.T) {
 }
 
 func TestGeneratorOfNoCallIsToldAtOnce(t *testing.T) {
-	mustBeTold(t, "the generator returned {Name:a}, which is no call of service bank", func(t testing.TB) {
+	mustBeTold(t, "the generator returned {Name:a}, which service bank refuses before the log", func(t testing.TB) {
 		quoratetest.CheckDeterminism(t, bank, func(*rand.Rand) any { return draws{"a"} })
 	})
 	mustBeTold(t, "the generator returned a int", func(t testing.TB) {

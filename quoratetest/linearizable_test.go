@@ -62,7 +62,7 @@ func TestCheckLinearizableFindsWhatIsWrong(t *testing.T) {
 				Step: func(n int64, _ any, got quoratetest.Answer) (int64, bool) { return n, got.Is(7) },
 			}, func(*rand.Rand) any { return total{} })
 		}},
-		{"a call of another service", "which is no call of service bank", func(t testing.TB) {
+		{"a call of another service", "which service bank refuses before the log", func(t testing.TB) {
 			quoratetest.CheckLinearizable(t, bank, bankModel, func(*rand.Rand) any { return draws{"a"} })
 		}},
 	} {
