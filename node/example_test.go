@@ -3,16 +3,14 @@ package node_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/quorate/quorate"
-	"github.com/quorate/quorate/httpapi"
 	"github.com/quorate/quorate/kv"
 	"github.com/quorate/quorate/node"
 )
 
-// A node inside a program of one's own, and its HTTP door on the program's mux.
+// A node inside a program of one's own.
 func ExampleOpen() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example")
@@ -31,9 +29,6 @@ func ExampleOpen() {
 	}
 	hits, err := quorate.Do(ctx, n, kv.Inc{Key: "hits", By: 1})
 	fmt.Println(hits, err)
-
-	mux := http.NewServeMux()
-	mux.Handle("/kv/", http.StripPrefix("/kv", httpapi.New(httpapi.Config{Service: kv.Service, Executor: n}).Handler()))
 
 	fmt.Println(n.Close(ctx))
 	// Output:
