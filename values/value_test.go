@@ -1,4 +1,4 @@
-package quorate_test
+package values_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/quorate/quorate"
 	"github.com/quorate/quorate/values"
 )
 
@@ -16,8 +15,6 @@ type point struct {
 	Skip  string `json:"-"`
 	inner string
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // Each line is a Go value, what kind of Value it becomes, and the JSON of it.
 // The Value then goes back into a variable of the same type.
@@ -46,13 +43,13 @@ func TestResultsHaveOneForm(t *testing.T) {
 		{[]int{}, values.KindList, `[]`},
 		{[2]string{"a", "b"}, values.KindList, `["a","b"]`},
 		{[2]byte{1, 2}, values.KindList, `[1,2]`},
-		{[]*int{nil, ptr(1)}, values.KindList, `[null,1]`},
+		{[]*int{nil, new(1)}, values.KindList, `[null,1]`},
 		{map[string]int{"b": 2, "a": 1}, values.KindMap, `{"a":1,"b":2}`},
 		{point{X: 1, Y: 2, Label: "p", inner: ""}, values.KindMap, `{"x":1,"y":2,"name":"p"}`},
 		{map[string][]point{"p": {{X: 1}}}, values.KindMap, `{"p":[{"x":1,"y":0,"name":""}]}`},
 		{struct{}{}, values.KindNone, `null`},
 		{values.Int(3), values.KindInt, `3`},
-		{ptr(3), values.KindInt, `3`},
+		{new(3), values.KindInt, `3`},
 		{(*int)(nil), values.KindNone, `null`},
 	} {
 		v, err := values.Of(c.result)
@@ -98,7 +95,7 @@ func TestNameInAMapIsAlwaysAString(t *testing.T) {
 }
 
 func TestValueOfAnotherKindReadsAsZero(t *testing.T) {
-	for _, v := range []quorate.Value{
+	for _, v := range []values.Value{
 		{}, values.Bool(true), values.Int(1), values.Uint(1), values.Float(1),
 		values.Bytes("1"), values.List(values.Int(1)), values.Map(values.Bytes("a"), values.Int(1)),
 	} {
@@ -112,7 +109,7 @@ func TestValueOfAnotherKindReadsAsZero(t *testing.T) {
 }
 
 func TestValuesOfDifferentKindsAreNotEqual(t *testing.T) {
-	all := []quorate.Value{
+	all := []values.Value{
 		{}, values.Bool(true), values.Bool(false), values.Int(1), values.Uint(1), values.Float(1),
 		values.Bytes("1"), values.Bytes(""), values.List(), values.Map(),
 		values.List(values.Int(1)), values.List(values.Uint(1)),
@@ -128,7 +125,7 @@ func TestValuesOfDifferentKindsAreNotEqual(t *testing.T) {
 
 func TestResultThatDoesNotFitIsRefused(t *testing.T) {
 	for _, c := range []struct {
-		value  quorate.Value
+		value  values.Value
 		target any
 		want   string
 	}{
@@ -149,9 +146,9 @@ func TestResultThatDoesNotFitIsRefused(t *testing.T) {
 }
 
 // drawValue makes a Value of what a fuzzer gives.
-func drawValue(data []byte, depth int) (_ quorate.Value, rest []byte) {
+func drawValue(data []byte, depth int) (_ values.Value, rest []byte) {
 	if len(data) == 0 {
-		return quorate.Value{}, nil
+		return values.Value{}, nil
 	}
 	kind, data := data[0]%8, data[1:]
 	n := min(len(data), 8)
@@ -171,15 +168,15 @@ func drawValue(data []byte, depth int) (_ quorate.Value, rest []byte) {
 	case kind == 5:
 		return values.Bytes(data[:n]), data[n:]
 	case kind == 0 || depth == 0 || n == 0:
-		return quorate.Value{}, data
+		return values.Value{}, data
 	}
 	elements, data := int(data[0]%4), data[1:]
-	var list []quorate.Value
+	var list []values.Value
 	for i := range elements {
 		if kind == 7 {
 			list = append(list, values.Bytes(string(rune('a'+i))+string(data[:min(1, len(data))])))
 		}
-		var v quorate.Value
+		var v values.Value
 		v, data = drawValue(data, depth-1)
 		list = append(list, v)
 	}
@@ -208,7 +205,7 @@ func FuzzValue(f *testing.F) {
 		if v.Kind() != values.KindInt && v.Kind() != values.KindBytes {
 			return
 		}
-		var back quorate.Value
+		var back values.Value
 		if err := back.UnmarshalJSON(text); err != nil || !back.Equal(v) {
 			t.Fatalf("%s %q comes back from %s as %s %q (%v)", v.Kind(), v, text, back.Kind(), back, err)
 		}
@@ -216,7 +213,7 @@ func FuzzValue(f *testing.F) {
 }
 
 func TestValueIsWrittenAsAPersonWould(t *testing.T) {
-	for want, v := range map[string]quorate.Value{
+	for want, v := range map[string]values.Value{
 		"":        {},
 		"true":    values.Bool(true),
 		"-1":      values.Int(-1),
