@@ -132,7 +132,7 @@ func TestArgumentsHaveOneForm(t *testing.T) {
 	full := All{
 		Text: "t\x00", Raw: []byte("\xff"), Yes: true, Small: -128, Big: math.MinInt64, Count: math.MaxUint64,
 		Ratio: 1e21, Half: 0.1, Any: values.Bytes("7"),
-		MaybeText: ptr(""), Maybe: ptr(int64(0)), MaybeAny: ptr(values.Bytes("\x00")),
+		MaybeText: new(""), Maybe: new(int64(0)), MaybeAny: new(values.Bytes("\x00")),
 		Preset: 0, Word: "", Rest: []quorate.Value{values.Int(-1), values.Bytes("-01"), values.Bytes("")},
 	}
 	want := []string{

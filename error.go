@@ -56,8 +56,8 @@ type Error struct {
 	cause error
 }
 
-// Errorf makes an error with a code. One that a command returns is its answer, on every
-// node the same.
+// Errorf makes an error with a code. One that a command returns is its answer, whose text
+// must be the same on every node.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }

@@ -36,7 +36,7 @@ type Checker interface {
 }
 
 // CallID names one call for ever, random enough never to be chosen twice: a retry under
-// it takes effect once. Answers are remembered for a window of log time, and so many.
+// it takes effect once. Answers are remembered for an hour of log time, a million of them.
 type CallID string
 
 // Call is one operation on its way to the state.
@@ -96,7 +96,8 @@ func run[R any](ctx context.Context, on Executor, operation any) (R, error) {
 	return result, err
 }
 
-// NewCall makes the call of a command or query, by its Go type.
+// NewCall makes the call of a command or query, by its Go type: a service finds it under
+// whatever name.
 func NewCall(operation any) (Call, error) {
 	if txn, ok := operation.(Txn); ok {
 		return txn.call()

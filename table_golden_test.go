@@ -120,7 +120,7 @@ var goldenRows = []goldenRow{
 		Yes: true, Tiny: -1, Number: math.MaxInt64, Port: 443, Count: math.MaxUint64, Half: 0.5, Ratio: -1.5,
 		Text: "text", Raw: []byte{0, 1}, ID: [3]byte{7, 8, 9}, At: goldenMoment, Stamp: stamp(goldenMoment), Wait: time.Hour,
 		Any:   values.Map(values.Bytes("k"), values.List(values.Bool(true), values.Uint(300), values.Float(1), quorate.Value{})),
-		Maybe: ptr[int64](0), Part: rowPart{"part", 0}, MaybeOne: &rowPart{}, Shades: []shade{1, 2}, Lists: [][]int32{nil, {-1, 1}},
+		Maybe: new(int64(0)), Part: rowPart{"part", 0}, MaybeOne: &rowPart{}, Shades: []shade{1, 2}, Lists: [][]int32{nil, {-1, 1}},
 		Parts: []rowPart{{"", 3}}, Pair: [2]rowPart{{}, {"pair", 0}}, ByName: map[string]rowPart{"b": {}, "a": {"x", 1}},
 		ByNumber: map[int16][]string{1: {""}, -1: nil}, Set: map[uint8]struct{}{0: {}, 255: {}}, Last: "last",
 	}),

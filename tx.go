@@ -102,7 +102,8 @@ func (v *View) ended(key []byte) bool {
 }
 
 // Scan yields keys and values in order from start up to but without end, or to the last
-// if end is nil. Of what the command writes meanwhile it shows values, but no new keys.
+// if end is nil. They must not be modified. Of what the command writes meanwhile it
+// shows new values, but no new keys.
 func (v *View) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
 		for key, value := range v.state.Scan(start, end) {
@@ -138,7 +139,8 @@ func (v *View) errExhausted() error {
 	return Errorf(TooLarge, "this call, with those beside it in the log, would look at more keys than one entry may: ask it alone, or for less")
 }
 
-// Now is log time, as the leader stamped it. It never goes back.
+// Now is log time, as the leader stamped it. It never goes back, and stands still while
+// nothing is written.
 func (v *View) Now() time.Time { return v.at.Time }
 
 // Clock is what log time would be if something were written now; in a command, Now.
@@ -174,7 +176,8 @@ func (t *Tx) reset(state engine.State, at engine.Moment) {
 	*t = Tx{View: View{state: state, at: at, room: room, roomBytes: size}, state: state}
 }
 
-// Set stores value under key, for good, and keeps both. Over a limit the command fails.
+// Set stores value under key, for good, and keeps both. An empty key, or what is over a
+// limit, fails the command.
 func (t *Tx) Set(key, value []byte) {
 	if t.admit(key, value) {
 		t.state.Set(key, value)

@@ -19,7 +19,7 @@ const txnDoc = "Run several calls as one, if conditions hold. Where all of if ho
 
 // Txn runs calls of a service as one command: Then if all conditions hold, and else
 // Else. The first call that fails takes back the others, and its error is that of the
-// transaction. A call goes by its name, as that of its Go type; results have 12 MiB.
+// transaction. A call goes by its name; all results together have 12 MiB at most.
 type Txn struct {
 	If   []Condition
 	Then []Call
